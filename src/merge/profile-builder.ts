@@ -1,0 +1,268 @@
+/**
+ * Builds one pprof profile out of parts that may repeat: each mapping, function, location and sample that means the
+ * same is stored once. What "the same" is follows google/pprof's profile/merge.go, so that what this tool merges and
+ * what `go tool pprof a b` merges agree: one method and one key per message of profile.proto.
+ */
+import {
+  Label,
+  Line,
+  Location,
+  Mapping,
+  Profile,
+  Function as ProfileFunction,
+  Sample,
+  StringTable,
+  ValueType,
+} from 'pprof-format';
+import { PERIOD_TYPE, SAMPLE_TYPES } from './heap-profile.js';
+import { addInt64, type Int64 } from './int64.js';
+
+/** A stretch of a file that was mapped executable. Addresses and offset in bytes. */
+export interface MappingSpec {
+  readonly start: bigint;
+  readonly limit: bigint;
+  readonly offset: bigint;
+  readonly file: string;
+  /** GNU build id, lower-case hex; '' when there is none. */
+  readonly buildId: string;
+}
+
+export interface FunctionSpec {
+  readonly name: string;
+  readonly systemName: string;
+  readonly file: string;
+  readonly startLine: Int64;
+}
+
+export interface LineSpec {
+  readonly functionId: number;
+  readonly line: Int64;
+  readonly column: Int64;
+}
+
+export interface LabelSpec {
+  readonly key: string;
+  /** '' for a numeric label. */
+  readonly str: string;
+  readonly num: Int64;
+  readonly unit: string;
+}
+
+export interface ProfileHeader {
+  /** Unix time, ns; 0 unknown. */
+  readonly timeNanos: Int64;
+  readonly durationNanos: Int64;
+  /** Mean bytes between samples. */
+  readonly period: Int64;
+  readonly comments: readonly string[];
+  readonly dropFrames: string;
+  readonly keepFrames: string;
+  readonly docUrl: string;
+}
+
+/** Where a mapping went: addresses of the source need `shift` added. */
+export interface PlacedMapping {
+  readonly id: number;
+  readonly shift: bigint;
+}
+
+/** Granularity of mapping addresses. Bytes. */
+const PAGE = 4096n;
+
+function roundDown(address: bigint): bigint {
+  return address - (address % PAGE);
+}
+
+/** As google/pprof: independent of where the loader put the file, and of sizes that end within a page. */
+function mappingKey(mapping: MappingSpec): string {
+  const size = roundDown(mapping.limit - mapping.start + PAGE - 1n);
+  return `${size}:${mapping.offset}:${mapping.buildId || mapping.file}`;
+}
+
+function isSameFile(a: MappingSpec, b: MappingSpec): boolean {
+  if (a.buildId !== '' && b.buildId !== '') return a.buildId === b.buildId;
+  return a.file !== '' && a.file === b.file;
+}
+
+/** Where the file's first byte would lie. */
+function mappingBase(mapping: MappingSpec): bigint {
+  return roundDown(mapping.start) - roundDown(mapping.offset);
+}
+
+function overlaps(a: MappingSpec, b: MappingSpec): boolean {
+  return a.start < b.limit && b.start < a.limit;
+}
+
+export class ProfileBuilder {
+  readonly #strings = new StringTable();
+  readonly #mappingSpecs: MappingSpec[] = [];
+  readonly #mappingIds = new Map<string, number>();
+  readonly #mappingIdsByBase = new Map<bigint, number[]>();
+  readonly #functions: ProfileFunction[] = [];
+  readonly #functionIds = new Map<string, number>();
+  readonly #locations: Location[] = [];
+  readonly #locationIds = new Map<string, number>();
+  readonly #labelSets: Label[][] = [];
+  readonly #labelSetIds = new Map<string, number>();
+  readonly #samples = new Map<string, Sample>();
+
+  get hasMappings(): boolean {
+    return this.#mappingSpecs.length > 0;
+  }
+
+  /** The first mapping added stays first: readers take it for the main binary. */
+  addMapping(spec: MappingSpec): PlacedMapping {
+    const samePlace = this.#findSamePlace(spec);
+    if (samePlace !== undefined) return { id: samePlace, shift: 0n };
+    const key = mappingKey(spec);
+    const sameKey = this.#mappingIds.get(key);
+    const first = this.#mappingSpecs[(sameKey ?? 0) - 1];
+    if (sameKey !== undefined && first !== undefined) return { id: sameKey, shift: first.start - spec.start };
+    const id = this.#mappingSpecs.push(spec);
+    this.#mappingIds.set(key, id);
+    this.#idsAtBase(spec).push(id);
+    return { id, shift: 0n };
+  }
+
+  /**
+   * Finds the same file at the same place in the same address space, as another source describes it: Go copies the
+   * lines of /proc/self/maps, a segment's module has the ELF segment, whose ends need not be those of a page.
+   */
+  #findSamePlace(spec: MappingSpec): number | undefined {
+    return this.#idsAtBase(spec).find((id) => {
+      const other = this.#mappingSpecs[id - 1];
+      return other !== undefined && overlaps(spec, other) && isSameFile(spec, other);
+    });
+  }
+
+  #idsAtBase(spec: MappingSpec): number[] {
+    const base = mappingBase(spec);
+    const ids = this.#mappingIdsByBase.get(base) ?? [];
+    this.#mappingIdsByBase.set(base, ids);
+    return ids;
+  }
+
+  addFunction(spec: FunctionSpec): number {
+    const name = this.#strings.dedup(spec.name);
+    const systemName = this.#strings.dedup(spec.systemName);
+    const filename = this.#strings.dedup(spec.file);
+    const key = `${spec.startLine}:${name}:${systemName}:${filename}`;
+    let id = this.#functionIds.get(key);
+    if (id === undefined) {
+      id = this.#functions.length + 1;
+      this.#functions.push(new ProfileFunction({ id, name, systemName, filename, startLine: spec.startLine }));
+      this.#functionIds.set(key, id);
+    }
+    return id;
+  }
+
+  /**
+   * @param mappingId From {@link addMapping}; 0 for none.
+   * @param address Already shifted into that mapping's first source.
+   * @param lines Innermost inlined function first.
+   */
+  addLocation(mappingId: number, address: bigint, lines: readonly LineSpec[], isFolded = false): number {
+    const start = this.#mappingSpecs[mappingId - 1]?.start ?? 0n;
+    let key = `${mappingId}:${address - start}:${isFolded}`;
+    for (const { functionId, line, column } of lines) key += `|${functionId}:${line}:${column}`;
+    let id = this.#locationIds.get(key);
+    if (id === undefined) {
+      id = this.#locations.length + 1;
+      const line = lines.map((spec) => new Line(spec));
+      this.#locations.push(new Location({ id, mappingId, address: BigInt.asUintN(64, address), line, isFolded }));
+      this.#locationIds.set(key, id);
+    }
+    return id;
+  }
+
+  /** An interned set of labels, for {@link addSample}. Order does not matter, save among labels of one key. */
+  addLabels(labels: readonly LabelSpec[]): number {
+    const sorted = [...labels].sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
+    const key = JSON.stringify(sorted.map(({ key, str, num, unit }) => [key, str, `${num}`, unit]));
+    let id = this.#labelSetIds.get(key);
+    if (id === undefined) {
+      id = this.#labelSets.push(sorted.map((spec) => this.#label(spec))) - 1;
+      this.#labelSetIds.set(key, id);
+    }
+    return id;
+  }
+
+  #label({ key, str, num, unit }: LabelSpec): Label {
+    const dedup = (text: string) => this.#strings.dedup(text);
+    return new Label({ key: dedup(key), str: dedup(str), num, numUnit: dedup(unit) });
+  }
+
+  /**
+   * Adds values to the sample with this stack and these labels. All zero: leaves no trace.
+   *
+   * @param locations Leaf first.
+   * @param labels From {@link addLabels}.
+   * @param values One per sample type.
+   */
+  addSample(locations: readonly number[], labels: number, values: readonly Int64[]): void {
+    if (values.every((value) => value === 0)) return;
+    // The ids' bytes as a one-byte string: ten times cheaper to make and to hash than their digits.
+    const key = Buffer.from(Uint32Array.of(labels, ...locations).buffer).toString('latin1');
+    const known = this.#samples.get(key);
+    if (known === undefined) {
+      const sample = new Sample({ locationId: [...locations], value: [...values] });
+      sample.label = this.#labelSets[labels] ?? [];
+      this.#samples.set(key, sample);
+    } else {
+      known.value = known.value.map((value, i) => addInt64(value, values[i] ?? 0));
+    }
+  }
+
+  /** The profile. The builder must not be used afterwards. */
+  build(header: ProfileHeader): Profile {
+    const dedup = (text: string) => this.#strings.dedup(text);
+    const valueType = ({ type, unit }: { type: string; unit: string }) =>
+      new ValueType({ type: dedup(type), unit: dedup(unit) });
+    return new Profile({
+      sampleType: SAMPLE_TYPES.map(valueType),
+      // Values of opposite sign, as in a delta profile, may have cancelled out.
+      sample: [...this.#samples.values()].filter((sample) => sample.value.some((value) => value !== 0)),
+      mapping: this.#mappings(),
+      location: this.#locations,
+      function: this.#functions,
+      timeNanos: header.timeNanos,
+      durationNanos: header.durationNanos,
+      periodType: valueType(PERIOD_TYPE),
+      period: header.period,
+      comment: header.comments.map(dedup),
+      dropFrames: dedup(header.dropFrames),
+      keepFrames: dedup(header.keepFrames),
+      docUrl: dedup(header.docUrl),
+      stringTable: this.#strings,
+    });
+  }
+
+  /**
+   * hasFunctions is set on every mapping, whatever is known of it: it is what keeps `go tool pprof` from looking for
+   * binaries, and from asking the server, for names that it would get wrong. The other three tell what is there.
+   */
+  #mappings(): Mapping[] {
+    const mappings = this.#mappingSpecs.map(
+      (spec, i) =>
+        new Mapping({
+          id: i + 1,
+          memoryStart: spec.start,
+          memoryLimit: spec.limit,
+          fileOffset: spec.offset,
+          filename: this.#strings.dedup(spec.file),
+          buildId: this.#strings.dedup(spec.buildId),
+          hasFunctions: true,
+        }),
+    );
+    for (const location of this.#locations) {
+      const mapping = mappings[Number(location.mappingId) - 1];
+      if (mapping === undefined) continue;
+      mapping.hasInlineFrames ||= location.line.length > 1;
+      for (const line of location.line) {
+        mapping.hasLineNumbers ||= line.line !== 0;
+        mapping.hasFilenames ||= this.#functions[Number(line.functionId) - 1]?.filename !== 0;
+      }
+    }
+    return mappings;
+  }
+}
