@@ -1,0 +1,106 @@
+// See bucket_table.h.
+#include "preload/bucket_table.h"
+
+#include <string.h>
+
+namespace cgoprof {
+namespace {
+
+// Multiply-and-fold over the frame words (one multiplication a frame; mprof.go's add-shift-xor costs five operations).
+uint32_t HashKey(const Stack& stack, uint32_t size_class) {
+  constexpr uint64_t kPrime = 0x9FB21C651E98DF25ull;
+  uint64_t h = size_class ^ (uint64_t{stack.flags} << 32);
+  for (uint32_t i = 0; i < stack.depth; i++) {
+    h = (h ^ stack.frames[i]) * kPrime;
+    h ^= h >> 29;
+  }
+  return static_cast<uint32_t>(h ^ (h >> 32));
+}
+
+}  // namespace
+
+bool BucketTable::Matches(const Bucket& bucket, const Key& key) const {
+  const Stack& stack = *key.stack;
+  return bucket.hash == key.hash && bucket.size_class == key.size_class && bucket.depth == stack.depth &&
+         bucket.flags == stack.flags && bucket.kind == kBucketHeap &&
+         memcmp(segment_->At<uint64_t>(kStacks, bucket.stack), stack.frames, stack.depth * sizeof(uint64_t)) == 0;
+}
+
+// Walks a chain from `first` up to, but without, `end`.
+uint32_t BucketTable::Search(uint32_t first, uint32_t end, const Key& key) const {
+  for (uint32_t i = first; i != end && i != 0;) {
+    const Bucket* bucket = At(i - 1);
+    if (Matches(*bucket, key)) return i - 1;
+    i = bucket->next;
+  }
+  return kNone;
+}
+
+Bucket* BucketTable::Make(const Key& key, uint32_t* index) {
+  const Stack& stack = *key.stack;
+  const uint64_t words = segment_->Allocate(kStacks, stack.depth);
+  if (words == kNoRecord) return nullptr;
+  const uint64_t record = segment_->Allocate(kBuckets, 1);
+  if (record == kNoRecord) return nullptr;
+  memcpy(segment_->At<uint64_t>(kStacks, words), stack.frames, stack.depth * sizeof(uint64_t));
+  *index = static_cast<uint32_t>(record);
+  Bucket* bucket = At(*index);
+  bucket->hash = key.hash;
+  bucket->stack = static_cast<uint32_t>(words);
+  bucket->depth = static_cast<uint16_t>(stack.depth);
+  bucket->kind = kBucketHeap;
+  bucket->flags = stack.flags;
+  bucket->size_class = key.size_class;
+  return bucket;
+}
+
+uint32_t BucketTable::Find(const Stack& stack, uint64_t size) {
+  Key key;
+  key.stack = &stack;
+  key.size_class = SizeClass(size);
+  key.hash = HashKey(stack, key.size_class);
+  uint32_t* head = segment_->At<uint32_t>(kBucketHeads, key.hash & head_mask_);
+  uint32_t first = __atomic_load_n(head, __ATOMIC_ACQUIRE);
+  uint32_t found = Search(first, 0, key);
+  if (found != kNone) return found;
+
+  uint32_t index = 0;
+  Bucket* bucket = Make(key, &index);
+  if (bucket == nullptr) return kNone;
+  while (true) {
+    bucket->next = first;
+    const uint32_t searched = first;
+    if (__atomic_compare_exchange_n(head, &first, index + 1, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) break;
+    // Others were faster; only what they put in front is new to us.
+    found = Search(first, searched, key);
+    if (found != kNone) return found;
+  }
+  __atomic_store_n(&bucket->published, 1, __ATOMIC_RELEASE);
+  return index;
+}
+
+namespace {
+
+void Book(Bucket* bucket, uint64_t* blocks, uint64_t* bytes, uint64_t size) {
+  // Readers must see `started` change before the counters, hence the fence, and `finished` after them, hence the
+  // release.
+  __atomic_fetch_add(&bucket->started, 1, __ATOMIC_RELAXED);
+  __atomic_thread_fence(__ATOMIC_RELEASE);
+  __atomic_fetch_add(blocks, 1, __ATOMIC_RELAXED);
+  __atomic_fetch_add(bytes, size, __ATOMIC_RELAXED);
+  __atomic_fetch_add(&bucket->finished, 1, __ATOMIC_RELEASE);
+}
+
+}  // namespace
+
+void BucketTable::AddAlloc(uint32_t index, uint64_t size) {
+  Bucket* bucket = At(index);
+  Book(bucket, &bucket->allocs, &bucket->alloc_bytes, size);
+}
+
+void BucketTable::AddFree(uint32_t index, uint64_t size) {
+  Bucket* bucket = At(index);
+  Book(bucket, &bucket->frees, &bucket->free_bytes, size);
+}
+
+}  // namespace cgoprof

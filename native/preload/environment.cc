@@ -1,0 +1,84 @@
+// See environment.h.
+#include "preload/environment.h"
+
+#include <string.h>
+
+#include "preload/raw_syscall.h"
+#include "preload/sampler.h"
+#include "preload/text.h"
+
+namespace cgoprof {
+namespace {
+
+constexpr char kLibraryName[] = "libcgoprof.so";
+constexpr char kPrefix[] = "CGOPROF_";
+
+const char* Value(char** environment, const char* name) {
+  const size_t length = strlen(name);
+  for (; *environment != nullptr; environment++) {
+    if (strncmp(*environment, name, length) == 0 && (*environment)[length] == '=') return *environment + length + 1;
+  }
+  return nullptr;
+}
+
+uint64_t Number(const char* text, int base, uint64_t otherwise) {
+  uint64_t value;
+  const char* end;
+  if (text == nullptr || !ParseNumber(text, base, &value, &end) || *end != '\0' || value == 0) return otherwise;
+  return value;
+}
+
+bool IsSeparator(char c) { return c == ':' || c == ' '; }
+
+bool IsOurs(const char* entry, size_t length) {
+  constexpr size_t kNameBytes = sizeof(kLibraryName) - 1;
+  return length >= kNameBytes && memcmp(entry + length - kNameBytes, kLibraryName, kNameBytes) == 0 &&
+         (length == kNameBytes || entry[length - kNameBytes - 1] == '/');
+}
+
+// Takes our entries out of a list as LD_PRELOAD has it; the result is never longer. True if nothing is left.
+bool RemoveOurEntry(char* list) {
+  char* out = list;
+  const char* in = list;
+  while (*in != '\0') {
+    const char* end = in;
+    while (*end != '\0' && !IsSeparator(*end)) end++;
+    const size_t length = static_cast<size_t>(end - in);
+    if (length > 0 && !IsOurs(in, length)) {
+      if (out != list) *out++ = ':';
+      memmove(out, in, length);
+      out += length;
+    }
+    in = *end == '\0' ? end : end + 1;
+  }
+  *out = '\0';
+  return out == list;
+}
+
+}  // namespace
+
+bool ReadSettings(char** environment, Settings* settings) {
+  const char* profile = Value(environment, "CGOPROF_PROFILE");
+  settings->profile = profile != nullptr && *profile != '\0' ? profile : "go";
+  settings->rate = Number(Value(environment, "CGOPROF_RATE"), 10, kDefaultSampleRate);
+  settings->run_id = Number(Value(environment, "CGOPROF_RUN_ID"), 16, 0);
+  settings->keep = Number(Value(environment, "CGOPROF_KEEP"), 10, 0) == 1;
+  settings->follow = Number(Value(environment, "CGOPROF_FOLLOW"), 10, 0) == 1;
+  TextBuilder directory(settings->directory, sizeof(settings->directory));
+  const char* given = Value(environment, "CGOPROF_DIR");
+  if (given != nullptr && given[0] == '/') return directory.Add(given).ok();
+  return directory.Add("/dev/shm/cgoprof-").Add(static_cast<uint64_t>(RawSyscall(SYS_geteuid))).ok();
+}
+
+void LeaveEnvironment(char** environment) {
+  char** out = environment;
+  for (char** in = environment; *in != nullptr; in++) {
+    constexpr char kPreload[] = "LD_PRELOAD=";
+    if (strncmp(*in, kPrefix, sizeof(kPrefix) - 1) == 0) continue;
+    if (strncmp(*in, kPreload, sizeof(kPreload) - 1) == 0 && RemoveOurEntry(*in + sizeof(kPreload) - 1)) continue;
+    *out++ = *in;
+  }
+  *out = nullptr;
+}
+
+}  // namespace cgoprof

@@ -1,0 +1,141 @@
+// See go_boundary.h.
+#include "preload/go_boundary.h"
+
+#include "preload/readable.h"
+
+namespace cgoprof {
+namespace {
+
+constexpr uintptr_t kMostGoStack = uintptr_t{1} << 30;  // runtime.maxstacksize on 64-bit
+
+// The callback offsets follow from crosscall2's save area (runtime/cgo/abi_amd64.h), which starts 40 bytes above
+// cgocallback's record: 16 for the record and return address, 24 for its arguments. From Go 1.22 on crosscall2 has a
+// frame record of its own, one word more.
+constexpr GoAbi kGo118 = {48, 40, false, 40 + 40, 40 + 48, 40 + 56};
+constexpr GoAbi kGo121 = {48, 40, true, 40 + 40, 40 + 48, 40 + 56};
+constexpr GoAbi kGo122 = {8, 0, true, 40 + 48, 40 + 56, 40 + 64};
+
+// The versions are told apart by the code itself; a version string may be missing or somebody's own.
+GoAbi DetectAbi(const GoFunctions& functions) {
+  constexpr uint8_t kPushRbp = 0x55;
+  if (functions.asmcgocall_landingpad.count > 0) return kGo122;
+  for (uint32_t i = 0; i < functions.asmcgocall.count; i++) {
+    if (*reinterpret_cast<const uint8_t*>(functions.asmcgocall.ranges[i].start) == kPushRbp) return kGo121;
+  }
+  return kGo118;
+}
+
+uintptr_t LoadWord(uintptr_t address) { return *reinterpret_cast<const uintptr_t*>(address); }
+
+}  // namespace
+
+void GoBoundary::Init(const GoFunctions* functions, uint32_t module_id) {
+  functions_ = functions;
+  module_id_ = module_id;
+  abi_ = DetectAbi(*functions);
+  verified_ = 0;
+}
+
+bool GoBoundary::AddFrame(uintptr_t pc, Stack* stack) const {
+  if (stack->depth == kMaxStackDepth) return false;
+  stack->frames[stack->depth++] = MakeFrame(module_id_, pc);
+  return true;
+}
+
+bool GoBoundary::FindGoroutine(uintptr_t g, uintptr_t depth, Goroutine* goroutine) {
+  const bool verified = __atomic_load_n(&verified_, __ATOMIC_RELAXED) != 0;
+  if ((g & 7) != 0 || (!verified && (!IsReadable(g) || !IsReadable(g + 8)))) return false;
+  goroutine->low = LoadWord(g);       // g.stack.lo
+  goroutine->high = LoadWord(g + 8);  // g.stack.hi
+  goroutine->sp = goroutine->high - depth;
+  return goroutine->low < goroutine->high && goroutine->high - goroutine->low <= kMostGoStack &&
+         goroutine->sp > goroutine->low && depth >= 32 && (goroutine->sp & 7) == 0 &&
+         (verified || IsReadable(goroutine->sp));
+}
+
+// Adds the frame of asmcgocall's caller and sets the frame record from which the chain goes on.
+bool GoBoundary::FirstRecord(const Goroutine& goroutine, Stack* stack, uintptr_t* record) {
+  const uintptr_t return_slot = goroutine.sp + (abi_.frame_record ? 8 : 0);
+  const uintptr_t pc = LoadWord(return_slot);
+  if (!functions_->text.Contains(pc)) return false;
+  if (functions_->cgocall.Contains(pc))
+    __atomic_store_n(&verified_, 1, __ATOMIC_RELAXED);
+  else if (__atomic_load_n(&verified_, __ATOMIC_RELAXED) == 0)
+    return false;
+  AddFrame(pc, stack);
+  if (abi_.frame_record) {
+    *record = LoadWord(goroutine.sp);
+    return true;
+  }
+  // cgocall's record is the last word of its frame, right below its return address.
+  if (!functions_->cgocall.Contains(pc) || functions_->cgocall_frame_bytes == 0) return false;
+  *record = return_slot + 8 + functions_->cgocall_frame_bytes - 8;
+  return true;
+}
+
+CrossResult GoBoundary::WalkGoroutine(StackMemory* memory, const Goroutine& goroutine, uintptr_t record,
+                                      Registers* registers, Stack* stack) {
+  uintptr_t below = goroutine.sp;
+  while (record != 0) {
+    if (record <= below || record > goroutine.high - 16 || (record & 7) != 0) return CrossResult::kUnreachable;
+    const uintptr_t pc = LoadWord(record + 8);
+    if (!functions_->text.Contains(pc)) return CrossResult::kUnreachable;
+    if (!AddFrame(pc, stack)) return CrossResult::kTooDeep;
+    below = record;
+    record = LoadWord(record);
+    if (functions_->cgocallback.Contains(pc)) return EnterC(memory, record, registers, stack);
+  }
+  return CrossResult::kEndOfStack;
+}
+
+// asmcgocall was called on the thread's own stack (the scheduler starting a thread, say): Go frames below C frames,
+// with nothing of the user's among them.
+CrossResult GoBoundary::WalkSystemStack(StackMemory* memory, uintptr_t record, Stack* stack) {
+  uintptr_t below = 0;
+  uintptr_t pc, next;
+  while (record > below && memory->Load(record + 8, &pc) && memory->Load(record, &next)) {
+    if (!functions_->text.Contains(pc)) break;
+    if (!AddFrame(pc, stack)) return CrossResult::kTooDeep;
+    below = record;
+    record = next;
+  }
+  return CrossResult::kEndOfStack;
+}
+
+CrossResult GoBoundary::EnterC(StackMemory* memory, uintptr_t record, Registers* registers, Stack* stack) {
+  uintptr_t crosscall;
+  if (record <= registers->sp || !memory->Load(record + 8, &crosscall) ||
+      !memory->Load(record + abi_.callback_fp, &registers->fp) ||
+      !memory->Load(record + abi_.callback_return, &registers->pc)) {
+    return CrossResult::kUnreachable;
+  }
+  registers->sp = record + abi_.callback_sp;
+  return AddFrame(crosscall, stack) ? CrossResult::kContinueInC : CrossResult::kTooDeep;
+}
+
+CrossResult GoBoundary::Cross(StackMemory* memory, Registers* registers, Stack* stack) {
+  uintptr_t g, depth, record;
+  if (!memory->Load(registers->sp + abi_.g_slot, &g) || !memory->Load(registers->sp + abi_.depth_slot, &depth)) {
+    return CrossResult::kUnreachable;
+  }
+  if (g == 0) return WalkSystemStack(memory, registers->fp, stack);
+  Goroutine goroutine;
+  if (!FindGoroutine(g, depth, &goroutine)) return CrossResult::kUnreachable;
+  if (stack->depth == kMaxStackDepth) return CrossResult::kTooDeep;
+  if (!FirstRecord(goroutine, stack, &record)) return CrossResult::kUnreachable;
+  return WalkGoroutine(memory, goroutine, record, registers, stack);
+}
+
+bool GoBoundary::FindReturnToGo(StackMemory* memory, uintptr_t sp, Registers* registers) const {
+  // The C side of runtime/cgo and of cgo's wrappers has small frames.
+  constexpr uintptr_t kMostBytes = 2048;
+  uintptr_t word;
+  for (uintptr_t at = sp; at < sp + kMostBytes && memory->Load(at, &word); at += 8) {
+    if (!functions_->asmcgocall.Contains(word)) continue;
+    *registers = {word, at + 8, 0};
+    return true;
+  }
+  return false;
+}
+
+}  // namespace cgoprof

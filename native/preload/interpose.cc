@@ -1,0 +1,141 @@
+// The hooks. Each does its counting and jumps into the real function; whatever is more than that is in a slow path of
+// its own, out of line.
+//
+// Two rules keep the books right while other threads run:
+//   - a block is taken out of the live set before it goes to the real free, because from then on the allocator may give
+//     its address to another thread;
+//   - realloc takes the record out before the call and puts it back if the call failed, because then the old block
+//   lives.
+// The guard against re-entrancy keeps allocations from being recorded, never frees.
+#include <errno.h>
+
+#include "preload/real_alloc.h"
+#include "preload/recorder.h"
+
+#define CGOPROF_EXPORT extern "C" __attribute__((visibility("default")))
+#define CGOPROF_SLOW __attribute__((noinline, cold))
+
+namespace cgoprof {
+namespace {
+
+// Records the block that a hook is about to return, if it is to be sampled. A macro, because the frame that it starts
+// from must be that of the slow path itself.
+#define CGOPROF_RETURN_RECORDED(block, size)                                                        \
+  do {                                                                                              \
+    void* const recorded = (block);                                                                 \
+    if (TakeSample(size) && recorded != nullptr) RecordAlloc(recorded, size, CGOPROF_HOOK_FRAME()); \
+    return recorded;                                                                                \
+  } while (false)
+
+CGOPROF_SLOW void* SampledMalloc(size_t size) { CGOPROF_RETURN_RECORDED(real.malloc(size), size); }
+
+CGOPROF_SLOW void* SampledCalloc(size_t count, size_t size) {
+  CGOPROF_RETURN_RECORDED(real.calloc(count, size), count * size);
+}
+
+CGOPROF_SLOW void* SampledAlignedAlloc(size_t alignment, size_t size) {
+  CGOPROF_RETURN_RECORDED(real.aligned_alloc(alignment, size), size);
+}
+
+CGOPROF_SLOW void* SampledMemalign(size_t alignment, size_t size) {
+  CGOPROF_RETURN_RECORDED(real.memalign(alignment, size), size);
+}
+
+CGOPROF_SLOW void* SampledValloc(size_t size) { CGOPROF_RETURN_RECORDED(real.valloc(size), size); }
+
+CGOPROF_SLOW void* SampledPvalloc(size_t size) { CGOPROF_RETURN_RECORDED(real.pvalloc(size), size); }
+
+CGOPROF_SLOW int SampledPosixMemalign(void** out, size_t alignment, size_t size) {
+  const int error = real.posix_memalign(out, alignment, size);
+  if (TakeSample(size) && error == 0) RecordAlloc(*out, size, CGOPROF_HOOK_FRAME());
+  return error;
+}
+
+CGOPROF_SLOW void SampledFree(void* block) {
+  LiveBlock taken;
+  if (block != nullptr && TakeBlock(block, &taken)) CountFree(taken);
+  real.free(block);
+}
+
+// A block that may have been sampled, or one that is to be: `counted` says whether CountDown asked for the latter.
+CGOPROF_SLOW void* SampledRealloc(void* block, size_t size, bool counted) {
+  LiveBlock taken;
+  const bool was_live = block != nullptr && MayBeSampled(block) && TakeBlock(block, &taken);
+  void* const moved = real.realloc(block, size);
+  if (was_live) {
+    // NULL for a size of 0 means that the block was freed; for any other size, that nothing changed.
+    if (moved != nullptr || size == 0)
+      CountFree(taken);
+    else
+      PutBlockBack(block, taken);
+  }
+  if (counted && TakeSample(size) && moved != nullptr) RecordAlloc(moved, size, CGOPROF_HOOK_FRAME());
+  return moved;
+}
+
+}  // namespace
+}  // namespace cgoprof
+
+using namespace cgoprof;
+
+CGOPROF_EXPORT void* malloc(size_t size) {
+  if (CountDown(size)) return SampledMalloc(size);
+  return real.malloc(size);
+}
+
+CGOPROF_EXPORT void* calloc(size_t count, size_t size) {
+  size_t bytes;
+  if (__builtin_mul_overflow(count, size, &bytes)) return real.calloc(count, size);
+  if (CountDown(bytes)) return SampledCalloc(count, size);
+  return real.calloc(count, size);
+}
+
+CGOPROF_EXPORT void* realloc(void* block, size_t size) {
+  const bool counted = CountDown(size);
+  if (counted || MayBeSampled(block)) return SampledRealloc(block, size, counted);
+  return real.realloc(block, size);
+}
+
+CGOPROF_EXPORT void free(void* block) {
+  if (MayBeSampled(block)) return SampledFree(block);
+  real.free(block);
+}
+
+CGOPROF_EXPORT int posix_memalign(void** out, size_t alignment, size_t size) {
+  if (CountDown(size)) return SampledPosixMemalign(out, alignment, size);
+  return real.posix_memalign(out, alignment, size);
+}
+
+CGOPROF_EXPORT void* aligned_alloc(size_t alignment, size_t size) {
+  if (CountDown(size)) return SampledAlignedAlloc(alignment, size);
+  return real.aligned_alloc(alignment, size);
+}
+
+CGOPROF_EXPORT void* memalign(size_t alignment, size_t size) {
+  if (CountDown(size)) return SampledMemalign(alignment, size);
+  return real.memalign(alignment, size);
+}
+
+CGOPROF_EXPORT void* valloc(size_t size) {
+  if (CountDown(size)) return SampledValloc(size);
+  return real.valloc(size);
+}
+
+CGOPROF_EXPORT void* pvalloc(size_t size) {
+  if (CountDown(size)) return SampledPvalloc(size);
+  return real.pvalloc(size);
+}
+
+// C23, in glibc since 2.43. Programs that call them were built for a libc that has them, where they are free with a
+// hint; freeing without the hint is always right.
+CGOPROF_EXPORT void free_sized(void* block, size_t) { free(block); }
+CGOPROF_EXPORT void free_aligned_sized(void* block, size_t, size_t) { free(block); }
+
+// Not an allocation: tells the unwinder that its module table may be out of date, and nothing else. dlopen is not
+// hooked; it looks at its return address to find out who calls.
+CGOPROF_EXPORT int dlclose(void* handle) {
+  NoteUnload();
+  const int result = real.dlclose(handle);
+  NoteUnload();
+  return result;
+}

@@ -1,0 +1,107 @@
+// See prune.h.
+#include "preload/prune.h"
+
+#include <fcntl.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "preload/proc_stat.h"
+#include "preload/raw_syscall.h"
+#include "preload/text.h"
+
+namespace cgoprof {
+namespace {
+
+constexpr uint32_t kMostListed = 64;  // more than that at once are pruned over several starts
+
+struct DeadSegment {
+  char name[48];
+  uint64_t modified_ns;
+  uint64_t bytes;
+};
+
+struct DeadList {
+  DeadSegment segments[kMostListed];
+  uint32_t count;
+};
+
+// Guards nothing: start-up is single-threaded. Static, because it is too large for a small stack.
+DeadList list;
+
+// The kernel's struct linux_dirent64; `name` runs to record_bytes.
+struct DirectoryEntry {
+  uint64_t inode;
+  int64_t offset;
+  uint16_t record_bytes;
+  uint8_t type;
+  char name[];
+};
+
+void Consider(long directory, const char* name) {
+  uint64_t start_time;
+  const uint32_t pid = ParseSegmentName(name, &start_time);
+  if (pid == 0 || list.count == kMostListed || IsProcessAlive(pid, start_time)) return;
+  DeadSegment* segment = &list.segments[list.count];
+  struct stat info;
+  if (!TextBuilder(segment->name, sizeof(segment->name)).Add(name).ok()) return;
+  if (IsError(RawSyscall(SYS_newfstatat, directory, PointerArg(name), PointerArg(&info), AT_SYMLINK_NOFOLLOW))) return;
+  if (!S_ISREG(info.st_mode)) return;
+  segment->modified_ns = static_cast<uint64_t>(info.st_mtim.tv_sec) * 1000000000u + info.st_mtim.tv_nsec;
+  segment->bytes = static_cast<uint64_t>(info.st_blocks) * 512;
+  list.count++;
+}
+
+void ListDead(long directory) {
+  alignas(8) char buffer[4096];
+  list.count = 0;
+  long n;
+  while ((n = RawSyscall(SYS_getdents64, directory, PointerArg(buffer), sizeof(buffer))) > 0) {
+    for (long at = 0; at < n;) {
+      const DirectoryEntry* entry = reinterpret_cast<const DirectoryEntry*>(buffer + at);
+      Consider(directory, entry->name);
+      at += entry->record_bytes;
+    }
+  }
+}
+
+DeadSegment* Oldest() {
+  DeadSegment* oldest = nullptr;
+  for (uint32_t i = 0; i < list.count; i++) {
+    DeadSegment* segment = &list.segments[i];
+    if (segment->name[0] == '\0') continue;
+    if (oldest == nullptr || segment->modified_ns < oldest->modified_ns) oldest = segment;
+  }
+  return oldest;
+}
+
+}  // namespace
+
+uint32_t ParseSegmentName(const char* name, uint64_t* start_time) {
+  uint64_t pid;
+  const char* p;
+  if (!ParseNumber(name, 10, &pid, &p) || *p != '-' || pid > 0x7fffffff) return 0;
+  if (!ParseNumber(p + 1, 10, start_time, &p) || strcmp(p, ".seg") != 0) return 0;
+  return static_cast<uint32_t>(pid);
+}
+
+void PruneDeadSegments(const char* path) {
+  const long directory =
+      RawSyscall(SYS_openat, AT_FDCWD, PointerArg(path), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (IsError(directory)) return;
+  ListDead(directory);
+  uint32_t count = list.count;
+  uint64_t bytes = 0;
+  for (uint32_t i = 0; i < list.count; i++) bytes += list.segments[i].bytes;
+  while (count > kMostDeadSegments || bytes > kMostDeadBytes) {
+    DeadSegment* oldest = Oldest();
+    if (oldest == nullptr) break;
+    RawSyscall(SYS_unlinkat, directory, PointerArg(oldest->name), 0);
+    oldest->name[0] = '\0';
+    bytes -= oldest->bytes;
+    count--;
+  }
+  RawSyscall(SYS_close, directory);
+}
+
+}  // namespace cgoprof

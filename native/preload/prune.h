@@ -1,0 +1,22 @@
+// Removes what dead processes left behind. Segments lie in memory, and a service that crashes and is restarted over and
+// over would fill it with them; so each new one makes room first.
+#ifndef CGOPROF_PRELOAD_PRUNE_H_
+#define CGOPROF_PRELOAD_PRUNE_H_
+
+#include <stdint.h>
+
+namespace cgoprof {
+
+inline constexpr uint32_t kMostDeadSegments = 8;
+inline constexpr uint64_t kMostDeadBytes = uint64_t{256} << 20;  // memory they occupy
+
+// Removes segments whose process is gone, oldest first, until both limits hold. Segments of living processes, and files
+// that are none of ours by name, are left alone.
+void PruneDeadSegments(const char* directory);
+
+// The pid in a segment's file name, <pid>-<start time>.seg, or 0. `start_time` is set too.
+uint32_t ParseSegmentName(const char* name, uint64_t* start_time);
+
+}  // namespace cgoprof
+
+#endif  // CGOPROF_PRELOAD_PRUNE_H_

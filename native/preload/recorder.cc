@@ -1,0 +1,152 @@
+// See recorder.h.
+#include "preload/recorder.h"
+
+#include <time.h>
+
+#include "preload/bucket_table.h"
+#include "preload/go_functions.h"
+#include "preload/modules.h"
+#include "preload/raw_syscall.h"
+#include "preload/unwinder.h"
+
+namespace cgoprof {
+
+__thread ThreadState thread_state;
+ForkWiped fork_wiped;
+
+namespace {
+
+struct Recorder {
+  SegmentWriter segment;
+  BucketTable buckets;
+  LiveSet live;
+  ModuleTable modules;
+  GoFunctions go_functions;
+  GoBoundary boundary;
+  Unwinder unwinder;
+  uint64_t rate;
+};
+Recorder recorder;  // zeros until StartRecorder; pages that are not used cost nothing
+
+// While the recorder is off, threads look again whether it was switched on after this many bytes.
+constexpr uint64_t kRecheckBytes = 16 << 20;
+
+bool IsRecording() { return __atomic_load_n(&fork_wiped.recording, __ATOMIC_ACQUIRE) != 0; }
+
+uint64_t UnixNanoseconds() {
+  struct timespec now = {};
+  clock_gettime(CLOCK_REALTIME_COARSE, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1000000000u + static_cast<uint64_t>(now.tv_nsec);
+}
+
+void InitGo() {
+  const LoadedModule* program = recorder.modules.executable();
+  if (program == nullptr) return;
+  if (!FindGoFunctions(program->bias, program->start, program->end, &recorder.go_functions)) return;
+  recorder.boundary.Init(&recorder.go_functions, program->segment_id);
+  recorder.modules.MarkExecutableAsGo();
+}
+
+void CountStackFlags(uint8_t flags) {
+  if ((flags & kStackTruncated) != 0) recorder.segment.Count(kTruncatedStacks);
+  if ((flags & kStackGoUnreachable) != 0) recorder.segment.Count(kGoBoundaryFailed);
+}
+
+void Record(uintptr_t address, size_t size, const Registers& caller) {
+  Stack stack;
+  recorder.modules.RefreshIfStale();
+  recorder.unwinder.Walk(caller, &thread_state.home, &stack);
+  const uint32_t bucket = recorder.buckets.Find(stack, size);
+  if (bucket == BucketTable::kNone) {
+    recorder.segment.Count(kDroppedBuckets);
+    return;
+  }
+  CountStackFlags(stack.flags);
+  LiveBlock stale;
+  if (LiveSet::MayContain(fork_wiped.filter, address) && recorder.live.Take(address, &stale)) {
+    // The allocator handed out an address that is live in our books: its free went past us.
+    recorder.buckets.AddFree(stale.bucket, stale.size);
+    recorder.segment.Count(kMissedFrees);
+  }
+  recorder.buckets.AddAlloc(bucket, size);
+  recorder.segment.Count(kSamples);
+  if (!recorder.live.Insert(address, {size, UnixNanoseconds(), bucket})) {
+    // Whether it is still in use will not be known, so it counts as allocated and freed.
+    recorder.buckets.AddFree(bucket, size);
+    recorder.segment.Count(kDroppedLive);
+  }
+}
+
+}  // namespace
+
+bool StartRecorder(const SegmentConfig& config) {
+  if (!WipeOnFork(&fork_wiped) || !recorder.segment.Create(config)) return false;
+  recorder.rate = config.sample_rate;
+  recorder.buckets.Init(&recorder.segment);
+  recorder.live.Init(&recorder.segment, fork_wiped.filter);
+  recorder.modules.Init(&recorder.segment);
+  InitGo();
+  recorder.unwinder.Init(&recorder.modules, &recorder.boundary);
+  recorder.segment.SetState(kStateRunning);
+  __atomic_store_n(&fork_wiped.recording, 1, __ATOMIC_RELEASE);
+  thread_state.bytes_to_sample = 0;
+  return true;
+}
+
+void FinishRecorder(bool keep_file) {
+  if (!IsRecording()) return;
+  recorder.segment.SetState(kStateExited);
+  if (!keep_file) recorder.segment.Unlink();
+}
+
+bool TakeSample(size_t size) {
+  ThreadState* thread = &thread_state;
+  if (!IsRecording()) {
+    thread->bytes_to_sample = kRecheckBytes;
+    thread->started = false;
+    return false;
+  }
+  if (!thread->started) {
+    const uint64_t tid = static_cast<uint64_t>(RawSyscall(SYS_gettid));
+    thread->random = SeedRandom(UnixNanoseconds() ^ reinterpret_cast<uintptr_t>(thread) ^ tid << 48);
+    thread->started = true;
+    const uint64_t gap = NextGap(recorder.rate, &thread->random);
+    if (size < gap) {
+      thread->bytes_to_sample = gap - size;
+      return false;
+    }
+  }
+  thread->bytes_to_sample = NextGap(recorder.rate, &thread->random);
+  return true;
+}
+
+void RecordAlloc(void* block, size_t size, const uintptr_t* hook_frame) {
+  ThreadState* thread = &thread_state;
+  if (thread->recording) {
+    recorder.segment.Count(kDroppedReentrant);
+    return;
+  }
+  thread->recording = true;
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  // A frame record: the caller's frame pointer, the return address; above it the caller's stack.
+  const Registers caller = {hook_frame[1], reinterpret_cast<uintptr_t>(hook_frame + 2), hook_frame[0]};
+  Record(reinterpret_cast<uintptr_t>(block), size, caller);
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  thread->recording = false;
+}
+
+bool TakeBlock(void* block, LiveBlock* taken) { return recorder.live.Take(reinterpret_cast<uintptr_t>(block), taken); }
+
+void CountFree(const LiveBlock& taken) { recorder.buckets.AddFree(taken.bucket, taken.size); }
+
+void PutBlockBack(void* block, const LiveBlock& taken) {
+  if (recorder.live.Insert(reinterpret_cast<uintptr_t>(block), taken)) return;
+  recorder.buckets.AddFree(taken.bucket, taken.size);
+  recorder.segment.Count(kDroppedLive);
+}
+
+void NoteUnload() {
+  if (IsRecording()) recorder.modules.NoteUnload();
+}
+
+}  // namespace cgoprof

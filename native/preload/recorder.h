@@ -1,0 +1,75 @@
+// What the hooks do with an allocation that is sampled, or a free whose block may have been: the slow paths, out of
+// line.
+//
+// One recorder per process. Hooks work before it is started (allocations of the loader and of earlier constructors are
+// passed on unrecorded) and after it failed to start.
+#ifndef CGOPROF_PRELOAD_RECORDER_H_
+#define CGOPROF_PRELOAD_RECORDER_H_
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "preload/fork_wiped.h"
+#include "preload/live_set.h"
+#include "preload/sampler.h"
+#include "preload/segment_writer.h"
+#include "preload/stack_memory.h"
+
+namespace cgoprof {
+
+// Per thread. Zeros at first, which makes a new thread's first allocation take the slow path, where it draws its gap:
+// a thread that started with a full gap of its own would be sampled too little, one that started at a point too much.
+// Initial-exec TLS, which is never allocated lazily; no destructor, because hooks run until a thread's very end.
+struct ThreadState {
+  uint64_t bytes_to_sample;  // counted down by every allocation; sampled when it does not exceed the size
+  RandomState random;
+  HomeStack home;
+  bool started;    // bytes_to_sample was drawn
+  bool recording;  // inside the recorder: an allocation by a signal handler that interrupted it is not recorded
+};
+static_assert(sizeof(ThreadState) <= 64);
+
+extern __thread ThreadState thread_state;
+extern ForkWiped fork_wiped;
+
+// True if the next `size` bytes hold a sample point (or the thread has not drawn one yet). The hot path of every
+// allocation: one subtraction in thread-local storage and one branch.
+inline bool CountDown(size_t size) {
+  const uint64_t left = thread_state.bytes_to_sample;
+  thread_state.bytes_to_sample = left - size;
+  return __builtin_expect(left <= size, 0);
+}
+
+inline bool MayBeSampled(const void* block) {
+  return __builtin_expect(LiveSet::MayContain(fork_wiped.filter, reinterpret_cast<uintptr_t>(block)), 0);
+}
+
+// Where the hook was called: the frame record that its slow path set up, see Registers in go_boundary.h.
+// Valid only in functions that are compiled with frame pointers and were reached by jumps, not calls, from the hook.
+#define CGOPROF_HOOK_FRAME() static_cast<const uintptr_t*>(__builtin_frame_address(0))
+
+// Starts recording into a new segment. False if that cannot be done; nothing changes then.
+bool StartRecorder(const SegmentConfig& config);
+
+// The process runs its exit handlers: notes it in the segment, and removes the file unless it is to be kept.
+void FinishRecorder(bool keep_file);
+
+// Decides whether an allocation after which CountDown returned true is sampled, and resets the countdown. `size` as
+// given to CountDown.
+bool TakeSample(size_t size);
+
+// Records a sampled block. Keeps errno. `hook_frame` is CGOPROF_HOOK_FRAME() of the slow path.
+void RecordAlloc(void* block, size_t size, const uintptr_t* hook_frame);
+
+// Takes a block out of the live set before it goes back to the allocator. False if it was not sampled. The free is
+// counted only when CountFree is called, so that a failed realloc can put the block back.
+bool TakeBlock(void* block, LiveBlock* taken);
+void CountFree(const LiveBlock& taken);
+void PutBlockBack(void* block, const LiveBlock& taken);
+
+// Called around dlclose.
+void NoteUnload();
+
+}  // namespace cgoprof
+
+#endif  // CGOPROF_PRELOAD_RECORDER_H_

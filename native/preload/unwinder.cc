@@ -1,0 +1,162 @@
+// See unwinder.h.
+#include "preload/unwinder.h"
+
+#include "preload/fork_wiped.h"
+#include "preload/readable.h"
+
+namespace cgoprof {
+namespace {
+
+// A call site in 60 bits: kind 4 | CFA offset / 8: 20 | FP offset / 8: 20 | module 16.
+constexpr int kOffsetBits = 20;
+constexpr int32_t kOffsetLimit = 1 << (kOffsetBits - 1);
+
+bool Packable(int32_t offset) { return offset % 8 == 0 && offset / 8 < kOffsetLimit && offset / 8 >= -kOffsetLimit; }
+
+uint64_t PackOffset(int32_t offset) { return static_cast<uint64_t>(offset / 8) & ((1u << kOffsetBits) - 1); }
+
+int32_t UnpackOffset(uint64_t bits) {
+  const uint32_t top = static_cast<uint32_t>(bits) << (32 - kOffsetBits);
+  return static_cast<int32_t>(top) >> (32 - kOffsetBits) << 3;
+}
+
+uint64_t Pack(const FrameRule& rule, uint32_t module_id) {
+  return static_cast<uint64_t>(rule.kind) | PackOffset(rule.cfa_offset) << 4 | PackOffset(rule.fp_offset) << 24 |
+         uint64_t{module_id} << 44;
+}
+
+}  // namespace
+
+// What to do at a return address that is not in the cache.
+Unwinder::CallSite Unwinder::Resolve(uintptr_t pc) {
+  constexpr FrameRule kNone = {FrameKind::kUnknown, 0, kFpUnchanged};
+  const LoadedModule* module = modules_->Find(pc - 1);
+  if (module == nullptr) return {kNone, 0};
+  const bool in_go_program = boundary_->ready() && module->is_executable;
+  if (in_go_program && boundary_->functions().text.Contains(pc - 1)) {
+    const bool crossing = boundary_->functions().asmcgocall.Contains(pc - 1);
+    return {{crossing ? FrameKind::kGoCall : FrameKind::kGoCode, 0, kFpUnchanged}, module->segment_id};
+  }
+  if (module->cfi.hdr == 0) {
+    return {in_go_program ? FrameRule{FrameKind::kGoNoCfi, 0, kFpUnchanged} : kNone, module->segment_id};
+  }
+  FrameRule rule = CompileRule(module->cfi, pc - 1, module->from_start ? nullptr : &IsRangeReadable);
+  if (!Packable(rule.cfa_offset) || !Packable(rule.fp_offset)) rule = kNone;
+  return {rule, module->segment_id};
+}
+
+Unwinder::CallSite Unwinder::LookUp(uintptr_t pc) {
+  const uint64_t key = MakeFrame(modules_->generation(), pc);
+  Slot* slot = &slots_[HashAddress(pc) >> 51];
+  static_assert(kSlots == 1u << (64 - 51));
+  uint64_t value = __atomic_load_n(&slot->value, __ATOMIC_RELAXED);
+  if (__builtin_expect((__atomic_load_n(&slot->check, __ATOMIC_RELAXED) ^ value) != key, 0)) {
+    const CallSite site = Resolve(pc);
+    // A PC in no module is not kept: its library may be loaded later.
+    if (site.module_id == 0) return site;
+    value = Pack(site.rule, site.module_id);
+    __atomic_store_n(&slot->check, key ^ value, __ATOMIC_RELAXED);
+    __atomic_store_n(&slot->value, value, __ATOMIC_RELAXED);
+    return site;
+  }
+  return {{static_cast<FrameKind>(value & 15), UnpackOffset(value >> 4), UnpackOffset(value >> 24)},
+          static_cast<uint32_t>(value >> 44)};
+}
+
+Unwinder::Step Unwinder::StepC(const FrameRule& rule, StackMemory* memory, Registers* r, Stack* stack) {
+  uintptr_t cfa = rule.kind == FrameKind::kCfaFromSp ? r->sp + rule.cfa_offset : r->fp + rule.cfa_offset;
+  uintptr_t fp = r->fp;
+  uintptr_t pc;
+  bool ok = true;
+  if (rule.kind == FrameKind::kCfaFromSlot) ok = memory->Load(cfa, &cfa) && memory->Load(r->fp, &fp);
+  // Frames go up; one that does not would make the walk run in circles.
+  ok = ok && cfa > r->sp && memory->Load(cfa - 8, &pc);
+  if (ok && rule.fp_offset != kFpUnchanged) ok = memory->Load(cfa + rule.fp_offset, &fp);
+  if (!ok) {
+    stack->flags |= kStackTruncated;
+    return Step::kDone;
+  }
+  *r = {pc, cfa, fp};
+  return Step::kContinue;
+}
+
+// A signal handler's caller is the kernel; the interrupted registers are in the ucontext at SP
+// (struct rt_sigframe, arch/x86/kernel/signal_64.c; offsets of uc_mcontext.gregs in sys/ucontext.h).
+Unwinder::Step Unwinder::StepSignal(StackMemory* memory, Registers* r, Stack* stack) {
+  constexpr uintptr_t kGregs = 40;
+  constexpr uintptr_t kFp = kGregs + 10 * 8, kSp = kGregs + 15 * 8, kPc = kGregs + 16 * 8;
+  uintptr_t pc, sp, fp;
+  if (!memory->Load(r->sp + kPc, &pc) || !memory->Load(r->sp + kSp, &sp) || !memory->Load(r->sp + kFp, &fp) ||
+      !IsReadable((sp - 8) & ~uintptr_t{7})) {
+    stack->flags |= kStackTruncated;
+    return Step::kDone;
+  }
+  // The interrupted instruction is no return address; + 1 makes it look like one, as every frame word must.
+  *r = {pc + 1, sp, fp};
+  HomeStack elsewhere = {0, 0, 255};
+  *memory = StackMemory(sp, &elsewhere);
+  return Step::kContinue;
+}
+
+Unwinder::Step Unwinder::StepGo(StackMemory* memory, Registers* r, Stack* stack) {
+  switch (boundary_->Cross(memory, r, stack)) {
+    case CrossResult::kContinueInC:
+      return Step::kContinue;
+    case CrossResult::kEndOfStack:
+      return Step::kDone;
+    case CrossResult::kTooDeep:
+      stack->flags |= kStackTruncated;
+      return Step::kDone;
+    case CrossResult::kUnreachable:
+      stack->flags |= kStackTruncated | kStackGoUnreachable;
+      return Step::kDone;
+  }
+  return Step::kDone;
+}
+
+Unwinder::Step Unwinder::StepWithoutCfi(StackMemory* memory, Registers* r, Stack* stack) {
+  if (boundary_->FindReturnToGo(memory, r->sp, r)) return Step::kContinue;
+  stack->flags |= kStackTruncated;
+  return Step::kDone;
+}
+
+void Unwinder::Walk(Registers start, HomeStack* home, Stack* stack) {
+  StackMemory memory(start.sp, home);
+  Registers registers = start;
+  Step step = Step::kContinue;
+  stack->depth = 0;
+  stack->flags = 0;
+  while (step == Step::kContinue) {
+    if (stack->depth == kMaxStackDepth) {
+      stack->flags |= kStackTruncated;
+      return;
+    }
+    const CallSite site = LookUp(registers.pc);
+    stack->frames[stack->depth++] = MakeFrame(site.module_id, registers.pc);
+    switch (site.rule.kind) {
+      case FrameKind::kCfaFromSp:
+      case FrameKind::kCfaFromFp:
+      case FrameKind::kCfaFromSlot:
+        step = StepC(site.rule, &memory, &registers, stack);
+        break;
+      case FrameKind::kSignal:
+        step = StepSignal(&memory, &registers, stack);
+        break;
+      case FrameKind::kGoCall:
+        step = StepGo(&memory, &registers, stack);
+        break;
+      case FrameKind::kGoNoCfi:
+        step = StepWithoutCfi(&memory, &registers, stack);
+        break;
+      case FrameKind::kEnd:
+      // Go code that called C without asmcgocall is the runtime starting up or making a thread: no user code above it.
+      case FrameKind::kGoCode:
+        return;
+      case FrameKind::kUnknown:
+        stack->flags |= kStackTruncated;
+        return;
+    }
+  }
+}
+
+}  // namespace cgoprof

@@ -1,0 +1,59 @@
+// Walks the stack of the calling thread from an allocation up to the bottom: C frames by call frame information, Go
+// frames by frame pointers, and across the boundary between them as often as the stack does (see go_boundary.h).
+//
+// Rules are compiled on first use of a call site (cfi.h) and kept in a small table shared by all threads. A slot of the
+// table is two words, read and written without a lock; the first holds key XOR value, so that a slot that two threads
+// wrote at once matches no key, and is a miss.
+#ifndef CGOPROF_PRELOAD_UNWINDER_H_
+#define CGOPROF_PRELOAD_UNWINDER_H_
+
+#include <stdint.h>
+
+#include "preload/bucket_table.h"
+#include "preload/cfi.h"
+#include "preload/go_boundary.h"
+#include "preload/modules.h"
+#include "preload/stack_memory.h"
+
+namespace cgoprof {
+
+class Unwinder {
+ public:
+  // Both arguments must outlive this object. `boundary` may not be ready (no Go program).
+  void Init(ModuleTable* modules, GoBoundary* boundary) {
+    modules_ = modules;
+    boundary_ = boundary;
+  }
+
+  // Fills `stack` with the frames from `start` on, which is the state right after the hook returns to its caller.
+  // Thread-safe, no allocation, bounded by kMaxStackDepth frames.
+  void Walk(Registers start, HomeStack* home, Stack* stack);
+
+ private:
+  static constexpr uint32_t kSlots = 8192;
+
+  struct CallSite {
+    FrameRule rule;
+    uint32_t module_id;
+  };
+  struct Slot {
+    uint64_t check;  // key ^ value
+    uint64_t value;
+  };
+  enum class Step { kContinue, kDone };
+
+  CallSite LookUp(uintptr_t pc);
+  CallSite Resolve(uintptr_t pc);
+  Step StepC(const FrameRule& rule, StackMemory* memory, Registers* registers, Stack* stack);
+  Step StepSignal(StackMemory* memory, Registers* registers, Stack* stack);
+  Step StepGo(StackMemory* memory, Registers* registers, Stack* stack);
+  Step StepWithoutCfi(StackMemory* memory, Registers* registers, Stack* stack);
+
+  ModuleTable* modules_;
+  GoBoundary* boundary_;
+  Slot slots_[kSlots];
+};
+
+}  // namespace cgoprof
+
+#endif  // CGOPROF_PRELOAD_UNWINDER_H_
