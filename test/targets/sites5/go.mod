@@ -1,0 +1,3 @@
+module sites5
+
+go 1.18
