@@ -1,0 +1,3 @@
+module internal-link
+
+go 1.18
