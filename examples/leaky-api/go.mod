@@ -1,0 +1,3 @@
+module leaky-api
+
+go 1.18
