@@ -9,7 +9,7 @@ export const EXIT_FAILED = 1;
 export const EXIT_USAGE = 2;
 
 export interface ErrorParts {
-  /** What was being done or read: `run: ./server`, a path, a URL. */
+  /** What was being done or read: `run: ./server`, a path, a URL; '' where the reason says it all. */
   readonly what: string;
   /** The reason, one clause without a full stop. */
   readonly why: string;
@@ -26,7 +26,7 @@ export class CgoprofError extends Error {
   readonly exitCode: number;
 
   constructor(parts: ErrorParts) {
-    super(oneLine(`${parts.what}: ${parts.why}`), { cause: parts.cause });
+    super(oneLine(parts.what === '' ? parts.why : `${parts.what}: ${parts.why}`), { cause: parts.cause });
     this.hint = oneLine(parts.hint ?? '');
     this.exitCode = parts.exitCode ?? EXIT_FAILED;
   }
