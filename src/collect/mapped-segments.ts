@@ -1,0 +1,80 @@
+/**
+ * The segments a living process has mapped, from its /proc/PID/maps. This finds them wherever the process put them:
+ * in another directory, another mount namespace, another pid namespace.
+ */
+import { readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+
+export interface MappedSegments {
+  /** Paths by which we can open them. */
+  readonly paths: readonly string[];
+  /** Mapped, but out of our reach: deleted, and only root may follow map_files. As the process names them. */
+  readonly lost: readonly string[];
+  /** libcgoprof.so is loaded, recording or dormant. */
+  readonly libraryLoaded: boolean;
+}
+
+/** A file mapped by a process. */
+interface MappedFile {
+  /** START-END of the first mapping: its name in /proc/PID/map_files. */
+  readonly range: string;
+  readonly inode: number;
+  /** As the process sees it. */
+  readonly path: string;
+}
+
+const SEGMENT_PATH = /\/\d+-\d+\.seg$/;
+const LIBRARY_PATH = /\/libcgoprof\.so[^/]*$/;
+
+/** @throws the system's error when the process does not exist (ENOENT) or is not ours (EACCES). */
+export function mappedSegments(procRoot: string, pid: number): MappedSegments {
+  const files = parseMappedFiles(readFileSync(join(procRoot, String(pid), 'maps'), 'utf8'));
+  const paths: string[] = [];
+  const lost: string[] = [];
+  for (const file of files.filter((file) => SEGMENT_PATH.test(file.path))) {
+    const path = reachablePath(procRoot, pid, file);
+    if (path === undefined) lost.push(file.path);
+    else paths.push(path);
+  }
+  return {
+    paths,
+    lost,
+    libraryLoaded: files.some((file) => LIBRARY_PATH.test(file.path)),
+  };
+}
+
+/** The distinct files in proc(5)'s maps format: `start-end perms offset device inode path`. */
+export function parseMappedFiles(maps: string): MappedFile[] {
+  const files = new Map<string, MappedFile>();
+  for (const line of maps.split('\n')) {
+    const match = /^([0-9a-f]+-[0-9a-f]+) \S+ \S+ (\S+) (\d+) +(\/.*)$/.exec(line);
+    if (!match) continue;
+    const [, range = '', device, inode = '', name = ''] = match;
+    const path = name.replace(/ \(deleted\)$/, '').replaceAll('\\012', '\n');
+    const key = `${device} ${inode}`;
+    if (!files.has(key)) files.set(key, { range, inode: Number(inode), path });
+  }
+  return [...files.values()];
+}
+
+/**
+ * A path under which we can open a file that the process mapped. Its own name is right inside its root, and in ours when
+ * it lives in a chroot (the kernel then writes the name as we see it); map_files works in every case, also when the file
+ * was unlinked, but the kernel lets only root follow it.
+ */
+function reachablePath(procRoot: string, pid: number, file: MappedFile): string | undefined {
+  const candidates = [
+    join(procRoot, String(pid), 'root', file.path),
+    file.path,
+    join(procRoot, String(pid), 'map_files', file.range),
+  ];
+  return candidates.find((path) => isInode(path, file.inode));
+}
+
+function isInode(path: string, inode: number): boolean {
+  try {
+    return statSync(path).ino === inode;
+  } catch {
+    return false;
+  }
+}

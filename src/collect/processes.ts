@@ -1,0 +1,85 @@
+/**
+ * The processes of this machine as /proc shows them. A process is known by its pid and the clock tick at which it
+ * started, as in the name of a segment, because pids are used again.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** pid (innermost pid namespace) and start time: the stem of a segment's file name. */
+export function processKey(pid: number, startTimeTicks: bigint): string {
+  return `${pid}-${startTimeTicks}`;
+}
+
+export interface ProcessStat {
+  /** One letter, proc(5): R, S, D, Z, T, X ... */
+  readonly state: string;
+  readonly processGroup: number;
+  /** The group in the foreground of the controlling terminal, -1 without a terminal. */
+  readonly foregroundGroup: number;
+  /** Clock ticks after boot at which it started (field 22). */
+  readonly startTimeTicks: bigint;
+}
+
+/**
+ * Parses /proc/PID/stat, undefined when it makes no sense. The second field is the program's name in parentheses and
+ * may itself hold spaces and parentheses, so fields are counted from the last one.
+ */
+export function parseStat(text: string): ProcessStat | undefined {
+  const fields = text
+    .slice(text.lastIndexOf(')') + 1)
+    .trim()
+    .split(' ');
+  const [state = '', , group = '', , , foreground = ''] = fields;
+  const start = fields[19] ?? '';
+  if (!/^\d+$/.test(start)) return undefined;
+  return { state, processGroup: Number(group), foregroundGroup: Number(foreground), startTimeTicks: BigInt(start) };
+}
+
+/** The stat of a process, undefined when there is none. `pid` may be 'self'. */
+export function readStat(procRoot: string, pid: number | 'self'): ProcessStat | undefined {
+  const text = readIfThere(join(procRoot, String(pid), 'stat'));
+  return text === undefined ? undefined : parseStat(text);
+}
+
+/** Whether there is such a process that has not ended; a zombie has. */
+export function isAlive(procRoot: string, pid: number): boolean {
+  const stat = readStat(procRoot, pid);
+  return stat !== undefined && stat.state !== 'Z' && stat.state !== 'X';
+}
+
+/** All pids this /proc shows. */
+export function listPids(procRoot: string): number[] {
+  return readdirSync(procRoot)
+    .filter((name) => /^[1-9]\d*$/.test(name))
+    .map(Number);
+}
+
+/** Every living process by its {@link processKey}, with the pid under which we see it. */
+export function livingProcesses(procRoot: string): Map<string, number> {
+  const living = new Map<string, number>();
+  for (const pid of listPids(procRoot)) {
+    const stat = readStat(procRoot, pid);
+    if (!stat || stat.state === 'Z' || stat.state === 'X') continue;
+    living.set(processKey(innermostPid(procRoot, pid), stat.startTimeTicks), pid);
+  }
+  return living;
+}
+
+/** The pid by which a process knows itself: the last one of NSpid in /proc/PID/status. */
+function innermostPid(procRoot: string, pid: number): number {
+  const status = readIfThere(join(procRoot, String(pid), 'status')) ?? '';
+  return Number(/^NSpid:.*\s(\d+)\s*$/m.exec(status)?.[1] ?? pid);
+}
+
+/** This boot's id as a segment records it: 32 lower-case hex digits, '' when unknown. */
+export function bootId(procRoot: string): string {
+  return (readIfThere(join(procRoot, 'sys/kernel/random/boot_id')) ?? '').trim().replaceAll('-', '').toLowerCase();
+}
+
+function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined; // The process ended, or its /proc is not ours to read: either way nothing can be said of it.
+  }
+}

@@ -1,0 +1,103 @@
+/**
+ * TARGET on the command line, a pid or a segment file, becomes the segment to read.
+ */
+import { basename, join } from 'node:path';
+import { type Context, say } from '../context.js';
+import { CgoprofError, errorCode } from '../errors.js';
+import type { NativeBinding } from '../native-binding.js';
+import { type FoundSegment, livenessCheck, newestFirst, SEGMENT_NAME, segmentFiles } from './find-segments.js';
+import { type MappedSegments, mappedSegments } from './mapped-segments.js';
+import { isAlive } from './processes.js';
+import { readSegmentHeader } from './read-segment.js';
+
+/** @throws CgoprofError that says why there is nothing to read */
+export function resolveTarget(context: Context, native: NativeBinding, target: string): FoundSegment {
+  if (!/^\d+$/.test(target)) {
+    const header = readSegmentHeader(native, target);
+    return { path: target, header, livePid: livenessCheck(context)(header) };
+  }
+  const pid = Number(target);
+  const mapped = isAlive(context.procRoot, pid) ? mapsOf(context, pid) : undefined;
+  return mapped ? segmentOfLiving(context, native, pid, mapped) : segmentOfDead(context, native, pid);
+}
+
+/** Prefix under which a process's files are found: its own root while it lives, none after. */
+export function fileSystemRoot(context: Pick<Context, 'procRoot'>, livePid: number | undefined): string {
+  return livePid === undefined ? '' : join(context.procRoot, String(livePid), 'root');
+}
+
+function segmentOfLiving(context: Context, native: NativeBinding, pid: number, mapped: MappedSegments): FoundSegment {
+  if (mapped.paths.length > 0) return newest(context, pid, readHeaders(native, mapped.paths, pid));
+  if (mapped.lost.length > 0) {
+    throw new CgoprofError({
+      what: `pid ${pid}`,
+      why: `its segment ${mapped.lost[0]} was deleted`,
+      hint: `Only root can still read it: sudo cgoprof heap ${pid}`,
+    });
+  }
+  if (mapped.libraryLoaded) {
+    throw new CgoprofError({
+      what: `pid ${pid}`,
+      why: 'libcgoprof.so is loaded but dormant: CGOPROF_PROFILE does not choose this process, or no segment could be made',
+      hint: 'By default Go programs are profiled; choose others with --profile NAME, and see that CGOPROF_DIR or /dev/shm is writable.',
+    });
+  }
+  throw new CgoprofError({
+    what: `pid ${pid}`,
+    why: 'not profiled: libcgoprof.so is not loaded in it',
+    hint: "Start it as 'cgoprof run -- COMMAND', or with the environment that 'cgoprof env' prints.",
+  });
+}
+
+function segmentOfDead(context: Context, native: NativeBinding, pid: number): FoundSegment {
+  const paths = segmentFiles(context).filter((path) => Number(SEGMENT_NAME.exec(basename(path))?.[1]) === pid);
+  if (paths.length === 0) {
+    throw new CgoprofError({
+      what: `pid ${pid}`,
+      why: 'no such process, and none of that pid left a segment behind',
+      hint: "Run 'cgoprof ps' to see the profiled processes, living and dead.",
+    });
+  }
+  return newest(context, pid, readHeaders(native, paths, undefined));
+}
+
+/** Undefined when the process has ended meanwhile. */
+function mapsOf(context: Context, pid: number): MappedSegments | undefined {
+  try {
+    return mappedSegments(context.procRoot, pid);
+  } catch (error) {
+    const code = errorCode(error);
+    if (code === 'ENOENT' || code === 'ESRCH') return undefined;
+    if (code !== 'EACCES' && code !== 'EPERM') throw error;
+    throw new CgoprofError({
+      what: `pid ${pid}`,
+      why: 'not yours: the process belongs to another user',
+      hint: `Look at it as that user or as root: sudo cgoprof heap ${pid}`,
+      cause: error,
+    });
+  }
+}
+
+/** Those that can be read; the first one's error when none can. */
+function readHeaders(native: NativeBinding, paths: readonly string[], livePid: number | undefined): FoundSegment[] {
+  const segments: FoundSegment[] = [];
+  let firstError: unknown;
+  for (const path of paths) {
+    try {
+      segments.push({ path, header: readSegmentHeader(native, path), livePid });
+    } catch (error) {
+      firstError ??= error;
+    }
+  }
+  if (segments.length === 0) throw firstError;
+  return segments;
+}
+
+function newest(context: Context, pid: number, segments: readonly FoundSegment[]): FoundSegment {
+  const [first, ...older] = newestFirst(segments);
+  if (!first) throw new Error('no segment to choose from');
+  if (older.length > 0) {
+    say(context, `pid ${pid} has ${segments.length} segments; taking the newest, ${first.path}`);
+  }
+  return first;
+}
