@@ -1,0 +1,256 @@
+#!/usr/bin/env node
+/**
+ * The command line: commands and flags as data, and the only file that prints or exits.
+ */
+import { readFileSync, realpathSync, writeSync } from 'node:fs';
+import { constants } from 'node:os';
+import { isatty } from 'node:tty';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { Command, CommanderError, Help, InvalidArgumentError, Option } from 'commander';
+import { type Context, DONE, type Ending } from './context.js';
+import { CgoprofError, EXIT_FAILED, EXIT_USAGE, errorCode, usageError } from './errors.js';
+import { DEFAULT_RATE, parseInterval, parseProfileChoice, parseRate } from './flag-values.js';
+import { reportError } from './present/error-lines.js';
+
+interface CommandSpec {
+  /** Name and arguments in commander's notation. */
+  readonly usage: string;
+  readonly summary: string;
+  readonly options: () => Option[];
+  readonly examples: readonly string[];
+  /** Commands are loaded when they are run, so that help needs nothing of them. */
+  readonly run: (context: Context, argument: never, options: never) => Promise<Ending>;
+}
+
+/** A flag's parser for commander, whose errors become usage errors. */
+function parsedBy<T>(parse: (text: string) => T): (text: string) => T {
+  return (text) => {
+    try {
+      return parse(text);
+    } catch (error) {
+      throw new InvalidArgumentError((error as Error).message);
+    }
+  };
+}
+
+const rate = (): Option =>
+  new Option('--rate <bytes>', 'mean bytes between samples; 1 records every allocation')
+    .argParser(parsedBy(parseRate))
+    .default(DEFAULT_RATE, '512KiB')
+    .env('CGOPROF_RATE');
+const profile = (help: string): Option =>
+  new Option('--profile <which>', `processes to profile: go, all, or the base name of an executable ${help}`)
+    .argParser(parsedBy(parseProfileChoice))
+    .env('CGOPROF_PROFILE');
+const follow = (): Option => new Option('--follow', 'profile the children of profiled processes too').default(false);
+const output = (help: string): Option => new Option('-o, --output <file>', help);
+const go = (): Option => new Option('--go <source>', 'Go heap profile: URL of the service, file, or none');
+const showPlumbing = (): Option =>
+  new Option('--show-plumbing', 'keep the frames that cgo puts between Go and C').default(false);
+
+const COMMANDS: readonly CommandSpec[] = [
+  {
+    usage: 'run <command...>',
+    summary: 'start a command under the profiler',
+    options: () => [
+      rate(),
+      output('write the merged profile when the command has ended, however it ends'),
+      go(),
+      new Option('--go-interval <duration>', 'how often to fetch it while the command runs')
+        .argParser(parsedBy(parseInterval))
+        .default(10_000, '10s'),
+      profile('(default: what fits the command)'),
+      follow(),
+      showPlumbing(),
+    ],
+    examples: [
+      'cgoprof run -- ./server',
+      'cgoprof run --go http://127.0.0.1:6060 -o merged.pb.gz -- ./server -port 8080',
+    ],
+    run: async (...args) => (await import('./commands/run.js')).run(...args),
+  },
+  {
+    usage: 'heap <target>',
+    summary: 'write the merged profile of a process: a pid, or a segment file',
+    options: () => [
+      output('file, or - for standard output (default: cgoprof.PID.heap.pb.gz)'),
+      go(),
+      new Option('--gc', 'let the Go side collect first').default(false),
+      showPlumbing(),
+    ],
+    examples: ['cgoprof heap 4711 --go http://127.0.0.1:6060 -o merged.pb.gz', 'go tool pprof merged.pb.gz'],
+    run: async (...args) => (await import('./commands/heap.js')).heap(...args),
+  },
+  {
+    usage: 'merge <inputs...>',
+    summary: 'merge files: any pprof heap profiles and segments',
+    options: () => [output('file, or - for standard output'), showPlumbing()],
+    examples: ['cgoprof merge heap.pb.gz /dev/shm/cgoprof-1000/4711-123456.seg -o merged.pb.gz'],
+    run: async (...args) => (await import('./commands/merge.js')).merge(...args),
+  },
+  {
+    usage: 'ps',
+    summary: 'list profiled processes, living and dead',
+    options: () => [new Option('--json', 'for machines').default(false)],
+    examples: ['cgoprof ps --json'],
+    run: async (context, options) => (await import('./commands/ps.js')).ps(context, options),
+  },
+  {
+    usage: 'env',
+    summary: 'print the environment that a Dockerfile or a unit file needs',
+    options: () => [rate(), profile('').default('go'), follow()],
+    examples: ['cgoprof env >server.env', 'env $(cgoprof env --rate 1MiB) ./server'],
+    run: async (context, options) => (await import('./commands/env.js')).env(context, options),
+  },
+];
+
+/** Runs a command line, without the program's name. @throws CgoprofError */
+export async function runCommandLine(context: Context, args: readonly string[]): Promise<Ending> {
+  let ending = DONE;
+  const program = newProgram(context);
+  for (const spec of COMMANDS) {
+    addCommand(program, spec, async (...given) => {
+      // The command itself comes last, after arguments and options.
+      ending = await spec.run(context, ...(given.slice(0, -1) as [never, never]));
+    });
+  }
+  if (args.length === 0) {
+    program.outputHelp({ error: true });
+    return { code: EXIT_USAGE };
+  }
+  try {
+    await program.parseAsync(args, { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.code === 'commander.help') return { code: EXIT_USAGE }; // `help` of no command: help was printed.
+    if (error.exitCode !== 0) throw usageError('', error.message.replace(/^error: /, ''));
+  }
+  return ending;
+}
+
+const HELP_WIDTH = 100;
+const QUICK_START = `
+Start a service, look at it, read the profile:
+  cgoprof run -- ./server
+  cgoprof heap PID --go http://127.0.0.1:6060 -o merged.pb.gz
+  go tool pprof merged.pb.gz`;
+
+/** Commander neither prints nor exits by itself, nor touches process.stdout and process.stderr: see {@link writeAll}. */
+function newProgram(context: Context): Command {
+  const help = new Help();
+  return new Command('cgoprof')
+    .description('Shows where a cgo service holds its memory: C lines and Go lines in one pprof profile.')
+    .version(version(), '--version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand('help [command]', 'print the help of a command')
+    .addHelpText('after', QUICK_START)
+    .enablePositionalOptions()
+    .exitOverride()
+    .configureHelp({ optionDescription: (option) => help.optionDescription(option).replace(' (default: false)', '') })
+    .configureOutput({
+      writeOut: context.writeOut,
+      writeErr: context.writeErr,
+      outputError: () => {}, // runCommandLine throws it.
+      getOutHelpWidth: () => HELP_WIDTH,
+      getErrHelpWidth: () => HELP_WIDTH,
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+    });
+}
+
+function addCommand(program: Command, spec: CommandSpec, action: (...given: unknown[]) => Promise<void>): void {
+  const command = program.command(spec.usage).description(spec.summary).helpOption('-h, --help', 'print this help');
+  for (const option of spec.options()) command.addOption(option);
+  command.addHelpText('after', `\nExamples:\n${spec.examples.map((line) => `  ${line}`).join('\n')}`);
+  // What follows the name of the command to run is its own, also without `--` before it.
+  command.passThroughOptions(spec.usage.startsWith('run '));
+  command.action(action);
+}
+
+function version(): string {
+  const manifest = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(manifest) as { version: string }).version;
+}
+
+/** The world as it is. */
+export function systemContext(): Context {
+  return {
+    env: process.env,
+    uid: process.getuid?.() ?? 0,
+    gid: process.getgid?.() ?? 0,
+    machine: process.arch === 'arm64' ? 'arm64' : 'amd64',
+    procRoot: '/proc',
+    shmRoot: '/dev/shm',
+    libraryPath: fileURLToPath(new URL('../out/native/lib/libcgoprof.so', import.meta.url)),
+    stdoutIsTerminal: isatty(1),
+    stderrIsTerminal: isatty(2),
+    loadNative,
+    writeOut: (data) => writeAll(1, data),
+    writeErr: (text) => {
+      try {
+        writeAll(2, text);
+      } catch {
+        // Nobody listens. What a command does, it does all the same.
+      }
+    },
+  };
+}
+
+async function loadNative() {
+  try {
+    return (await import('./native-binding.js')).native;
+  } catch (error) {
+    const missing = errorCode(error) === 'MODULE_NOT_FOUND';
+    const [reason = ''] = (error as Error).message.split('\n');
+    throw new CgoprofError({
+      what: 'cgoprof.node',
+      why: missing ? 'the addon is not built' : `the addon cannot be loaded: ${reason}`,
+      hint: missing ? 'Run npm run build in the cgoprof directory.' : 'Are libdw and libelf installed? npm run build',
+      cause: error,
+    });
+  }
+}
+
+/**
+ * Writes to the descriptor itself. Node's own streams would make a pipe non-blocking, for the command under `run` as
+ * well, which shares it and may not be prepared for that.
+ */
+function writeAll(fd: number, data: string | Uint8Array): void {
+  let rest: Uint8Array = typeof data === 'string' ? Buffer.from(data) : data;
+  while (rest.length > 0) {
+    try {
+      rest = rest.subarray(writeSync(fd, rest));
+    } catch (error) {
+      if (errorCode(error) !== 'EAGAIN') throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10); // Somebody else made it non-blocking.
+    }
+  }
+}
+
+/** Signals whose default action ends a process without a core file, which would be ours and tell nothing. */
+const RERAISED: ReadonlySet<NodeJS.Signals> = new Set<NodeJS.Signals>(['SIGHUP', 'SIGINT', 'SIGKILL', 'SIGTERM']);
+
+/** What a shell shows for a process that a signal ended. */
+const SIGNAL_EXIT = 128;
+
+/** Ends this process; by its child's signal, so that whoever waits for it sees what happened. */
+export function end(ending: Ending): never {
+  if ('code' in ending) process.exit(ending.code);
+  if (RERAISED.has(ending.signal)) process.kill(process.pid, ending.signal);
+  // Still here: another kind of signal, or we are a container's pid 1, which the kernel protects.
+  process.exit(SIGNAL_EXIT + constants.signals[ending.signal]);
+}
+
+/** Prints an error and ends. A reader of our output that went away, as in `cgoprof ps | head`, is none. */
+export function fail(context: Context, error: unknown): never {
+  if (errorCode(error) === 'EPIPE') process.exit(EXIT_FAILED);
+  const report = reportError(error, context.env);
+  context.writeErr(report.text);
+  process.exit(report.exitCode);
+}
+
+if (process.argv[1] && import.meta.url === pathToFileURL(realpathSync(process.argv[1])).href) {
+  const context = systemContext();
+  process.on('uncaughtException', (error) => fail(context, error));
+  runCommandLine(context, process.argv.slice(2)).then(end, (error) => fail(context, error));
+}

@@ -1,0 +1,50 @@
+/**
+ * `cgoprof heap TARGET`: the merged profile of one process, living or dead.
+ */
+import { fetchGoHeap, parseGoSource } from '../collect/go-heap.js';
+import { readSegment } from '../collect/read-segment.js';
+import { resolveTarget } from '../collect/target.js';
+import { type Context, DONE, type Ending, say } from '../context.js';
+import { usageError } from '../errors.js';
+import { cProfile } from '../merge/c-profile.js';
+import { parseHeapProfile } from '../merge/go-profile.js';
+import { mergeProfiles } from '../merge/merge-profiles.js';
+import { segmentNotes } from '../merge/segment-notes.js';
+import { checkOutput, presentProfile } from '../present/output.js';
+import { symbolizeSegments } from './symbolize-segments.js';
+
+export interface HeapOptions {
+  /** File, or '-' for standard output. Default: named after the pid, in the working directory. */
+  readonly output?: string | undefined;
+  /** URL, file or none. */
+  readonly go?: string | undefined;
+  /** Ask the Go side to collect first. */
+  readonly gc: boolean;
+  readonly showPlumbing: boolean;
+}
+
+export async function heap(context: Context, target: string, options: HeapOptions): Promise<Ending> {
+  if (options.gc && options.go === undefined)
+    throw usageError('--gc', 'needs --go URL: it asks the service to collect');
+  const source = parseGoSource(options.go ?? 'none', options);
+  const native = await context.loadNative();
+
+  const found = resolveTarget(context, native, target);
+  const output = options.output ?? `cgoprof.${found.livePid ?? found.header.pid}.heap.pb.gz`;
+  checkOutput(context, output);
+  // Go first: its collection may run finalizers that free C memory.
+  const go = source.kind === 'none' ? [] : [await fetchGoHeap(source)];
+  const goProfiles = go.map(({ bytes, name }) => parseHeapProfile(bytes, name));
+  const segment = readSegment(native, found.path);
+
+  const symbolized = await symbolizeSegments(context, native, [{ segment, livePid: found.livePid }]);
+
+  const c = symbolized.map((one) => cProfile(one, options));
+  const comments = go.map(({ name }) => `cgoprof: Go heap profile from ${name}`);
+  const merged = mergeProfiles({ go: goProfiles, c, comments });
+
+  for (const note of segmentNotes(segment)) say(context, note);
+  await presentProfile(context, merged, output);
+  if (options.go === undefined) say(context, 'only the C side; add --go http://HOST:PORT for the Go side');
+  return DONE;
+}

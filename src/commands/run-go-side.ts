@@ -1,0 +1,45 @@
+/**
+ * The Go side of `run`: a service is asked for its heap profile again and again while it runs, because it cannot be asked
+ * once it has ended; a file is read at the end, because the command may have written it.
+ */
+import type { Profile } from 'pprof-format';
+import { DEFAULT_LIMITS, fetchGoHeap, type GoSource } from '../collect/go-heap.js';
+import { LastGood } from '../collect/poll-last-good.js';
+import { parseHeapProfile } from '../merge/go-profile.js';
+
+export interface DatedProfile {
+  readonly profile: Profile;
+  /** Where it came from. */
+  readonly name: string;
+  readonly takenAt: Date;
+}
+
+export interface GoSide {
+  /** The last good profile, and why the last try failed if it did. Ends the asking. */
+  finish(): Promise<{ readonly last: DatedProfile | undefined; readonly error: unknown }>;
+}
+
+export function watchGoSide(source: GoSource, intervalMs: number): GoSide {
+  if (source.kind === 'none') return { finish: async () => ({ last: undefined, error: undefined }) };
+  const ask = async (cancel?: AbortSignal): Promise<DatedProfile> => {
+    const { bytes, name, takenAt } = await fetchGoHeap(source, DEFAULT_LIMITS, cancel);
+    return { profile: parseHeapProfile(bytes, name), name, takenAt };
+  };
+  if (source.kind === 'file') {
+    return {
+      finish: () =>
+        ask().then(
+          (last) => ({ last, error: undefined }),
+          (error: unknown) => ({ last: undefined, error }),
+        ),
+    };
+  }
+  const poll = new LastGood(ask, intervalMs);
+  poll.start();
+  return {
+    finish: async () => {
+      poll.stop();
+      return { last: poll.value, error: poll.error };
+    },
+  };
+}

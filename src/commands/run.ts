@@ -1,0 +1,71 @@
+/**
+ * `cgoprof run -- COMMAND`: starts a command with the library preloaded, ends as it ends, and with -o writes the merged
+ * profile of what it held at its end.
+ */
+import { startCommand } from '../collect/child-process.js';
+import { chooseProfile, resolveCommand } from '../collect/executable.js';
+import type { FoundSegment } from '../collect/find-segments.js';
+import { type GoSource, parseGoSource } from '../collect/go-heap.js';
+import { runEnvironment } from '../collect/preload-environment.js';
+import { findRunSegments, newRunId, removeSpent } from '../collect/run-segments.js';
+import { type Context, type Ending, say } from '../context.js';
+import { EXIT_FAILED, usageError } from '../errors.js';
+import { checkOutput, STDOUT } from '../present/output.js';
+import { watchGoSide } from './run-go-side.js';
+import { writeRunOutput } from './run-output.js';
+
+export interface RunOptions {
+  /** Mean bytes between samples. */
+  readonly rate: number;
+  /** File for the merged profile; none: nothing is written at the end. */
+  readonly output?: string | undefined;
+  /** URL, file or none. */
+  readonly go?: string | undefined;
+  /** Milliseconds. */
+  readonly goInterval: number;
+  /** go, all or a base name; default: what fits the command. */
+  readonly profile?: string | undefined;
+  readonly follow: boolean;
+  readonly showPlumbing: boolean;
+}
+
+export async function run(context: Context, commandLine: readonly string[], options: RunOptions): Promise<Ending> {
+  const source = checkOptions(context, options);
+  const native = await context.loadNative();
+  const [name = '', ...args] = commandLine;
+  const what = `run: ${name}`;
+  const command = resolveCommand(context, name, args);
+  const profile = chooseProfile(context, native, command, { wish: options.profile, follow: options.follow });
+  const runId = newRunId();
+  const { output, rate, follow, showPlumbing } = options;
+  const env = runEnvironment(context, { rate, profile, follow, runId, keep: output !== undefined });
+
+  const running = await startCommand(command, env, context.procRoot);
+  const goSide = watchGoSide(source, options.goInterval);
+  const ending = await running.ended;
+  const endedAt = new Date();
+  const go = await goSide.finish();
+  const segments = findRunSegments(context, native, runId);
+
+  const end = { what, profile, endedAt, segments, go, showPlumbing };
+  const done = output === undefined || (await writeRunOutput(context, native, { ...end, output }));
+  const kept = removeSpent(segments, ending, done && context.env.CGOPROF_KEEP !== '1');
+  sayKept(context, what, ending, kept);
+  return !done && 'code' in ending && ending.code === 0 ? { code: EXIT_FAILED } : ending;
+}
+
+function checkOptions(context: Context, { output, go }: RunOptions): GoSource {
+  const source = parseGoSource(go ?? 'none', { gc: false });
+  if (output === undefined) {
+    if (source.kind !== 'none') throw usageError('run: --go', 'needs -o FILE, the profile that it goes into');
+    return source;
+  }
+  if (output === STDOUT) throw usageError('run: -o -', 'standard output is the command’s', 'Give a file: -o FILE.');
+  checkOutput(context, output);
+  return source;
+}
+
+function sayKept(context: Context, what: string, ending: Ending, kept: readonly FoundSegment[]): void {
+  const how = 'signal' in ending ? `was killed by ${ending.signal}` : `exited with status ${ending.code}`;
+  for (const { path } of kept) say(context, `${what} ${how}; its segment is kept: cgoprof heap ${path} -o FILE`);
+}
