@@ -53,23 +53,24 @@ bool GoBoundary::FindGoroutine(uintptr_t g, uintptr_t depth, Goroutine* goroutin
          (verified || IsReadable(goroutine->sp));
 }
 
-// Adds the frame of asmcgocall's caller and sets the frame record from which the chain goes on.
-bool GoBoundary::FirstRecord(const Goroutine& goroutine, Stack* stack, uintptr_t* record) {
+// Adds the frame of asmcgocall's caller and sets the frame record from which the chain goes on. The caller is
+// runtime.cgocall when user code called C, another runtime function when the runtime did (to start a thread, say).
+bool GoBoundary::FirstRecord(const Goroutine& goroutine, uintptr_t fp, Stack* stack, uintptr_t* record) {
   const uintptr_t return_slot = goroutine.sp + (abi_.frame_record ? 8 : 0);
   const uintptr_t pc = LoadWord(return_slot);
   if (!functions_->text.Contains(pc)) return false;
-  if (functions_->cgocall.Contains(pc))
-    __atomic_store_n(&verified_, 1, __ATOMIC_RELAXED);
-  else if (__atomic_load_n(&verified_, __ATOMIC_RELAXED) == 0)
-    return false;
+  const bool from_cgocall = functions_->cgocall.Contains(pc);
+  if (from_cgocall) __atomic_store_n(&verified_, 1, __ATOMIC_RELAXED);
   AddFrame(pc, stack);
   if (abi_.frame_record) {
     *record = LoadWord(goroutine.sp);
-    return true;
+  } else if (from_cgocall && functions_->cgocall_frame_bytes != 0) {
+    // The last word of cgocall's frame, right below its return address.
+    *record = return_slot + 8 + functions_->cgocall_frame_bytes - 8;
+  } else {
+    // No callback can have moved this stack, so what C preserved is the caller's record.
+    *record = fp;
   }
-  // cgocall's record is the last word of its frame, right below its return address.
-  if (!functions_->cgocall.Contains(pc) || functions_->cgocall_frame_bytes == 0) return false;
-  *record = return_slot + 8 + functions_->cgocall_frame_bytes - 8;
   return true;
 }
 
@@ -122,7 +123,7 @@ CrossResult GoBoundary::Cross(StackMemory* memory, Registers* registers, Stack* 
   Goroutine goroutine;
   if (!FindGoroutine(g, depth, &goroutine)) return CrossResult::kUnreachable;
   if (stack->depth == kMaxStackDepth) return CrossResult::kTooDeep;
-  if (!FirstRecord(goroutine, stack, &record)) return CrossResult::kUnreachable;
+  if (!FirstRecord(goroutine, registers->fp, stack, &record)) return CrossResult::kUnreachable;
   return WalkGoroutine(memory, goroutine, record, registers, stack);
 }
 

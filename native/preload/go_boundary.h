@@ -77,7 +77,7 @@ class GoBoundary {
     uintptr_t sp;
   };
   bool FindGoroutine(uintptr_t g, uintptr_t depth, Goroutine* goroutine);
-  bool FirstRecord(const Goroutine& goroutine, Stack* stack, uintptr_t* record);
+  bool FirstRecord(const Goroutine& goroutine, uintptr_t fp, Stack* stack, uintptr_t* record);
   CrossResult WalkGoroutine(StackMemory* memory, const Goroutine& goroutine, uintptr_t record, Registers* registers,
                             Stack* stack);
   CrossResult WalkSystemStack(StackMemory* memory, uintptr_t record, Stack* stack);
