@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void* kept[1 << 16];
+static void* volatile kept[1 << 16];
 static unsigned kept_count;
 
 void keep(void* block) {
