@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <initializer_list>
+#include <iterator>
 #include <string>
 #include <utility>
 #include <vector>
@@ -125,27 +126,52 @@ Napi::ArrayBuffer CopyToBuffer(Napi::Env env, const std::vector<Number>& numbers
   return buffer;
 }
 
-// The frames of all buckets are views of two buffers: a segment can have 100,000 buckets.
+// A segment can have a million buckets: their property names are made once, and their frames are views of two buffers.
+class BucketConverter {
+ public:
+  BucketConverter(Napi::Env env, const Segment& segment)
+      : env_(env), pcs_(CopyToBuffer(env, segment.frame_pcs)), modules_(CopyToBuffer(env, segment.frame_modules)) {
+    for (size_t i = 0; i < std::size(kNames); ++i) names_[i] = Text(env, kNames[i]);
+  }
+
+  Napi::Value Convert(const SegmentBucket& bucket) const {
+    const size_t first = bucket.first_frame;
+    const Napi::Value values[] = {
+        SafeInteger(env_, bucket.kind),
+        SafeInteger(env_, bucket.size_class),
+        SafeInteger(env_, bucket.allocs),
+        SafeInteger(env_, bucket.frees),
+        SafeInteger(env_, bucket.alloc_bytes),
+        SafeInteger(env_, bucket.free_bytes),
+        Flag(env_, bucket.torn),
+        Flag(env_, bucket.truncated),
+        Flag(env_, bucket.go_unreachable),
+        Napi::BigUint64Array::New(env_, bucket.depth, pcs_, first * sizeof(uint64_t)),
+        Napi::Uint16Array::New(env_, bucket.depth, modules_, first * sizeof(uint16_t)),
+    };
+    static_assert(std::size(values) == std::size(kNames));
+    Napi::Object object = Napi::Object::New(env_);
+    for (size_t i = 0; i < std::size(values); ++i) object.Set(names_[i], values[i]);
+    return object;
+  }
+
+ private:
+  // In the order of Convert's values.
+  static constexpr const char* kNames[] = {"kind", "sizeClass", "allocs",        "frees",  "allocBytes",  "freeBytes",
+                                           "torn", "truncated", "goUnreachable", "frames", "frameModules"};
+
+  const Napi::Env env_;
+  const Napi::ArrayBuffer pcs_;
+  const Napi::ArrayBuffer modules_;
+  napi_value names_[std::size(kNames)];
+};
+
 Napi::Value BucketsToJs(Napi::Env env, const Segment& segment) {
-  const Napi::ArrayBuffer pcs = CopyToBuffer(env, segment.frame_pcs);
-  const Napi::ArrayBuffer modules = CopyToBuffer(env, segment.frame_modules);
+  const BucketConverter converter(env, segment);
   Napi::Array array = Napi::Array::New(env, segment.buckets.size());
   for (uint32_t i = 0; i < segment.buckets.size(); ++i) {
     const Napi::HandleScope scope(env);
-    const SegmentBucket& bucket = segment.buckets[i];
-    const size_t first = bucket.first_frame;
-    array[i] = MakeObject(
-        env, {{"kind", SafeInteger(env, bucket.kind)},
-              {"sizeClass", SafeInteger(env, bucket.size_class)},
-              {"allocs", SafeInteger(env, bucket.allocs)},
-              {"frees", SafeInteger(env, bucket.frees)},
-              {"allocBytes", SafeInteger(env, bucket.alloc_bytes)},
-              {"freeBytes", SafeInteger(env, bucket.free_bytes)},
-              {"torn", Flag(env, bucket.torn)},
-              {"truncated", Flag(env, bucket.truncated)},
-              {"goUnreachable", Flag(env, bucket.go_unreachable)},
-              {"frames", Napi::BigUint64Array::New(env, bucket.depth, pcs, first * sizeof(uint64_t))},
-              {"frameModules", Napi::Uint16Array::New(env, bucket.depth, modules, first * sizeof(uint16_t))}});
+    array[i] = converter.Convert(segment.buckets[i]);
   }
   return array;
 }
