@@ -1,0 +1,274 @@
+// The real addon: what it hands to TypeScript, and the code of every error it throws.
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, describe, expect, it } from 'vitest';
+import { native } from '../../src/native-binding.js';
+import { HEADER, REGION, SegmentBytes } from './segment-bytes.js';
+
+const ADDON = fileURLToPath(new URL('../../build/Release/cgoprof.node', import.meta.url));
+const directory = mkdtempSync(join(tmpdir(), 'cgoprof-native-'));
+afterAll(() => rmSync(directory, { recursive: true }));
+
+let files = 0;
+function fileOf(content: string | Uint8Array): string {
+  const path = join(directory, `file-${files++}`);
+  writeFileSync(path, content);
+  return path;
+}
+
+/** What a call throws, as far as callers may rely on it. */
+function thrownBy(call: () => unknown): { code: unknown; message: string } {
+  try {
+    call();
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    return { code, message };
+  }
+  throw new Error('nothing was thrown');
+}
+
+/** One module, one live sample, and two buckets that share a frame; the second one's update was cut off. */
+function smallSegment(): SegmentBytes {
+  const segment = new SegmentBytes();
+  segment.u32(HEADER.pid, 4241).u32(HEADER.uid, 1009).u64(HEADER.startTimeTicks, 104729);
+  segment.u64(HEADER.createdUnixNs, 1700000000000000001n).u64(HEADER.runId, 0xbeefn).u8(HEADER.bootId, 0xab);
+  segment.text(segment.record(REGION.strings, 0), '/srv/server').used(REGION.strings, 11);
+  segment.u32(HEADER.exePath, 5).u32(HEADER.exePathBytes, 6);
+  for (let counter = 0; counter < 8; counter++) segment.u64(HEADER.counters + 8 * counter, 101 + counter);
+
+  const module = segment.record(REGION.modules, 0);
+  [0x7f0000001000n, 0x7f0000009000n, 0x7f0000000000n, 0x7f0000002000n, 0x7f0000005000n, 0x2000n].forEach((value, i) => {
+    segment.u64(module + 8 * i, value);
+  });
+  segment
+    .u32(module + 48, 0)
+    .u32(module + 52, 11)
+    .u32(module + 56, 0)
+    .u32(module + 60, 2);
+  segment.u32(module + 64, 1 | 2).u32(module + 68, 1);
+
+  segment.u64(segment.record(REGION.stacks, 0), (1n << 48n) | 0x7f0000002003n);
+  segment.u64(segment.record(REGION.stacks, 1), 0x11n);
+  addBucket(segment, 0, { stack: 0, depth: 2, flags: 0, started: 5, finished: 5 });
+  addBucket(segment, 1, { stack: 1, depth: 9, flags: 3, started: 6, finished: 5 });
+  segment.u64(segment.record(REGION.liveEntries, 0), 0x5000);
+  return segment;
+}
+
+type RawBucket = { stack: number; depth: number; flags: number; started: number; finished: number };
+
+function addBucket(segment: SegmentBytes, index: number, raw: RawBucket): void {
+  const bucket = segment.record(REGION.buckets, index);
+  segment
+    .u32(bucket + 8, raw.stack)
+    .u16(bucket + 12, raw.depth)
+    .u8(bucket + 14, 1)
+    .u8(bucket + 15, raw.flags);
+  segment
+    .u32(bucket + 16, 87)
+    .u32(bucket + 20, 1)
+    .u32(bucket + 24, raw.started)
+    .u32(bucket + 28, raw.finished);
+  [3, 2, 3 * 7919, 2 * 7919].forEach((value, i) => {
+    segment.u64(bucket + 32 + 8 * i, value);
+  });
+}
+
+const SMALL_HEADER = {
+  abiMajor: 1,
+  abiMinor: 0,
+  state: 'running',
+  pid: 4241,
+  uid: 1009,
+  startTimeTicks: 104729n,
+  createdUnixNs: 1700000000000000001n,
+  runId: 'beef',
+  sampleRate: 524288,
+  bootId: 'ab000000000000000000000000000000',
+  exePath: 'server',
+  counters: {
+    samples: 101,
+    droppedBuckets: 102,
+    droppedLive: 103,
+    droppedReentrant: 104,
+    truncatedStacks: 105,
+    goBoundaryFailed: 106,
+    missedFrees: 107,
+    lostModules: 108,
+  },
+  liveSamples: 1,
+  committedBytes: 7 * 4096 + 56 * 72,
+};
+
+describe('readSegment', () => {
+  it('hands back every field', () => {
+    const counts = { kind: 1, sizeClass: 87, allocs: 3, frees: 2, allocBytes: 23757, freeBytes: 15838 };
+    expect(native.readSegment(fileOf(smallSegment().bytes))).toEqual({
+      header: SMALL_HEADER,
+      modules: [
+        {
+          id: 1,
+          path: '/srv/server',
+          buildId: '2f73',
+          imageStart: 0x7f0000001000n,
+          imageEnd: 0x7f0000009000n,
+          bias: 0x7f0000000000n,
+          textStart: 0x7f0000002000n,
+          textEnd: 0x7f0000005000n,
+          textOffset: 0x2000n,
+          isExecutable: true,
+          isGo: true,
+          isVdso: false,
+        },
+      ],
+      buckets: [
+        {
+          ...counts,
+          torn: false,
+          truncated: false,
+          goUnreachable: false,
+          frames: BigUint64Array.of(0x7f0000002003n, 0x11n),
+          frameModules: Uint16Array.of(1, 0),
+        },
+        {
+          ...counts,
+          torn: true,
+          truncated: true,
+          goUnreachable: true,
+          frames: BigUint64Array.of(0x11n),
+          frameModules: Uint16Array.of(0),
+        },
+      ],
+    });
+  });
+
+  it('hands back the header alone', () => {
+    expect(native.readSegmentHeader(fileOf(smallSegment().bytes))).toEqual(SMALL_HEADER);
+  });
+
+  it.each([
+    [1, 'running'],
+    [2, 'paused'],
+    [3, 'exited'],
+  ])('names state %i', (state, name) => {
+    const segment = smallSegment().u32(HEADER.state, state);
+    expect(native.readSegmentHeader(fileOf(segment.bytes)).state).toBe(name);
+  });
+
+  it('keeps counts within what a number holds exactly', () => {
+    const segment = smallSegment()
+      .u64(HEADER.sampleRate, 2n ** 64n - 1n)
+      .u64(HEADER.runId, 2n ** 64n - 1n);
+    const header = native.readSegmentHeader(fileOf(segment.bytes));
+    expect(header.sampleRate).toBe(Number.MAX_SAFE_INTEGER);
+    expect(header.runId).toBe('ffffffffffffffff');
+  });
+
+  it.each<[string, string, (segment: SegmentBytes) => Uint8Array]>([
+    ['NOT_A_SEGMENT', 'not a cgoprof segment', () => new TextEncoder().encode('{"profile": []}')],
+    ['NOT_A_SEGMENT', 'not a cgoprof segment', () => new Uint8Array()],
+    [
+      'SEGMENT_VERSION',
+      'segment version 2.0, this build reads version 1',
+      (segment) => segment.u16(HEADER.abiMajor, 2).bytes,
+    ],
+    ['SEGMENT_STARTING', 'its process has not finished setting it up', (segment) => segment.u32(HEADER.state, 0).bytes],
+    [
+      'SEGMENT_DAMAGED',
+      'damaged segment: it has 20000 of its 32768 bytes',
+      (segment) => segment.bytes.subarray(0, 20000),
+    ],
+    [
+      'SEGMENT_DAMAGED',
+      'damaged segment: region buckets does not lie within the file',
+      (segment) => segment.u64(HEADER.regions + 40 * REGION.buckets, 2n ** 63n).bytes,
+    ],
+  ])('throws %s: %s', (code, message, damage) => {
+    const path = fileOf(damage(smallSegment()));
+    expect(thrownBy(() => native.readSegment(path))).toEqual({ code, message });
+    expect(thrownBy(() => native.readSegmentHeader(path))).toEqual({ code, message });
+  });
+
+  it('throws ENOENT, EIO and EACCES', () => {
+    const missing = join(directory, 'missing');
+    expect(thrownBy(() => native.readSegment(missing))).toEqual({ code: 'ENOENT', message: 'no such file' });
+    expect(thrownBy(() => native.readSegment('/'))).toEqual({ code: 'EIO', message: 'Is a directory' });
+    const locked = fileOf(smallSegment().bytes);
+    chmodSync(locked, 0);
+    chmodSync(directory, 0o755);
+    expect(thrownBy(() => asOrdinaryUser(() => native.readSegment(locked)))).toEqual({
+      code: 'EACCES',
+      message: 'not allowed to read it',
+    });
+  });
+
+  it('refuses a path that is no string', () => {
+    expect(() => native.readSegment(42 as unknown as string)).toThrow('string was expected');
+  });
+});
+
+/** Root may read everything, so it steps down for the call. */
+function asOrdinaryUser<T>(call: () => T): T {
+  const user = process.geteuid?.();
+  if (user !== 0) return call();
+  process.seteuid?.(65534);
+  try {
+    return call();
+  } finally {
+    process.seteuid?.(user);
+  }
+}
+
+describe('inspectExecutable', () => {
+  it('tells an ELF program', () => {
+    expect(native.inspectExecutable(process.execPath)).toEqual({
+      format: 'elf',
+      machine: process.arch === 'x64' ? 'amd64' : process.arch,
+      dynamic: true,
+      interpreter: expect.stringMatching(/^\/lib/),
+      isGo: false,
+      hasCapabilities: false,
+    });
+  });
+
+  it('tells a script and anything else', () => {
+    const nothing = { machine: '', dynamic: false, isGo: false, hasCapabilities: false };
+    const script = fileOf('#!/bin/sh -e\nexec ./server\n');
+    expect(native.inspectExecutable(script)).toEqual({ ...nothing, format: 'script', interpreter: '/bin/sh' });
+    expect(native.inspectExecutable(fileOf('text'))).toEqual({ ...nothing, format: 'other', interpreter: '' });
+  });
+
+  it('throws ENOENT', () => {
+    const missing = join(directory, 'missing');
+    expect(thrownBy(() => native.inspectExecutable(missing))).toEqual({ code: 'ENOENT', message: 'no such file' });
+  });
+});
+
+describe('symbolizeModule', () => {
+  const request = { files: [ADDON], buildId: '', addresses: new BigUint64Array(), debugRoots: [] };
+
+  it('resolves with the lines of each address', async () => {
+    const symbols = execFileSync('nm', ['-D', '--defined-only', ADDON], { encoding: 'utf8' });
+    const address = BigInt(`0x${/^(\w+) T napi_register_module_v1$/m.exec(symbols)?.[1]}`);
+    const result = await native.symbolizeModule({ ...request, addresses: BigUint64Array.of(address, 2n ** 64n - 1n) });
+    expect(result.lines).toHaveLength(2);
+    expect(result.lines[0]?.at(-1)).toMatchObject({ name: 'napi_register_module_v1' });
+    expect(result.lines[1]).toEqual([]);
+    expect(result.isGo).toEqual(Uint8Array.of(0, 0));
+    expect(result.file).toBe(ADDON);
+  });
+
+  it('resolves with a warning when no file can be read', async () => {
+    const files = [join(directory, 'missing')];
+    const result = await native.symbolizeModule({ ...request, files, addresses: BigUint64Array.of(1n) });
+    expect(result).toMatchObject({ lines: [[]], isGo: Uint8Array.of(0), file: '' });
+    expect(result.warning).not.toBe('');
+  });
+
+  it('throws on a request of another shape', () => {
+    expect(() => native.symbolizeModule({} as never)).toThrow();
+  });
+});
