@@ -27,13 +27,19 @@ const KIND_HEAP = 1;
 const TRUNCATED = '[truncated stack]';
 const GO_UNREACHABLE = '[goroutine not reachable]';
 
-/** One location of one stack, before functions are shared. */
+/** One location, before functions are shared. */
 interface Frame {
   readonly mappingId: number;
   /** Inside the call: return address - 1, as in Go's profiles. */
   readonly address: bigint;
   /** Innermost inlined function first, never empty. */
   readonly lines: readonly SourceLine[];
+}
+
+interface FilteredFrame {
+  readonly whole: Frame;
+  /** Without the lines that are hidden wherever they stand; undefined when none is left. */
+  readonly shown: Frame | undefined;
 }
 
 function nameOnly(name: string): SourceLine {
@@ -60,46 +66,49 @@ function sampleLabels(bucket: SegmentBucket): LabelSpec[] {
   return labels;
 }
 
-/** Leaves out what frame-filter.ts calls hidden; but a stack of nothing else is kept whole. */
-export function visibleFrames<T extends { readonly lines: readonly SourceLine[] }>(
-  stack: readonly T[],
-  showPlumbing: boolean,
-): T[] {
-  const visible: T[] = [];
-  for (const frame of stack) {
-    let lines = frame.lines.filter((line) => isShown(line, showPlumbing));
-    if (visible.length === 0) lines = lines.slice(leadingAllocators(lines));
-    if (lines.length > 0) visible.push(lines.length === frame.lines.length ? frame : { ...frame, lines });
-  }
-  return visible.length > 0 ? visible : [...stack];
+/** The frame without its first lines; undefined when that is all of them. */
+function dropLines(frame: Frame, count: number): Frame | undefined {
+  if (count === 0) return frame;
+  return count < frame.lines.length ? { ...frame, lines: frame.lines.slice(count) } : undefined;
 }
 
-function leadingAllocators(lines: readonly SourceLine[]): number {
-  const first = lines.findIndex((line) => !isAllocator(line));
-  return first < 0 ? lines.length : first;
+/** Leaves out the allocator at the leaf: the first line that stays is the one that called it. */
+function dropAllocator(stack: readonly Frame[]): Frame[] {
+  const [leaf, ...callers] = stack;
+  if (leaf === undefined) return [];
+  const firstCaller = leaf.lines.findIndex((line) => !isAllocator(line));
+  const rest = dropLines(leaf, firstCaller < 0 ? leaf.lines.length : firstCaller);
+  return rest === undefined ? dropAllocator(callers) : [rest, ...callers];
+}
+
+/** What is left of a stack; but one of nothing but hidden frames is kept whole. */
+function visibleFrames(stack: readonly FilteredFrame[]): Frame[] {
+  const visible = dropAllocator(stack.flatMap(({ shown }) => shown ?? []));
+  return visible.length > 0 ? visible : stack.map(({ whole }) => whole);
 }
 
 /** Turns buckets' frames into the builder's locations. */
 class Locator {
-  readonly #builder: ProfileBuilder;
-  readonly #symbolized: SymbolizedSegment;
   readonly #modules: ReadonlyMap<number, SegmentModule>;
   /** Module id → return address. Most frames stand in many stacks. */
-  readonly #frames = new Map<number, Map<bigint, Frame>>();
+  readonly #frames = new Map<number, Map<bigint, FilteredFrame>>();
   readonly #locations = new Map<Frame, number>();
 
-  constructor(symbolized: SymbolizedSegment, builder: ProfileBuilder) {
-    this.#builder = builder;
-    this.#symbolized = symbolized;
-    this.#modules = new Map(symbolized.segment.modules.map((module) => [module.id, module]));
-    const main = symbolized.segment.modules.find((module) => module.isExecutable);
+  constructor(
+    private readonly symbolized: SymbolizedSegment,
+    private readonly builder: ProfileBuilder,
+    private readonly showPlumbing: boolean,
+  ) {
+    const { modules } = symbolized.segment;
+    this.#modules = new Map(modules.map((module) => [module.id, module]));
+    const main = modules.find((module) => module.isExecutable);
     if (main !== undefined) builder.addMapping(moduleMapping(main));
   }
 
   /** Locations of a bucket's stack, leaf first. */
-  locate(bucket: SegmentBucket, showPlumbing: boolean): number[] {
+  locate(bucket: SegmentBucket): number[] {
     const stack = Array.from(bucket.frames, (pc, i) => this.#frame(bucket.frameModules[i] ?? 0, pc));
-    const visible = visibleFrames(stack, showPlumbing);
+    const visible = visibleFrames(stack);
     if (bucket.truncated || bucket.goUnreachable) {
       const lines = [nameOnly(bucket.goUnreachable ? GO_UNREACHABLE : TRUNCATED)];
       visible.push({ mappingId: 0, address: 0n, lines });
@@ -107,20 +116,31 @@ class Locator {
     return visible.map((frame) => this.#location(frame));
   }
 
-  #frame(moduleId: number, pc: bigint): Frame {
-    const known = this.#frames.get(moduleId) ?? new Map<bigint, Frame>();
-    this.#frames.set(moduleId, known);
-    const frame = known.get(pc) ?? this.#makeFrame(moduleId, pc);
-    known.set(pc, frame);
+  #frame(moduleId: number, pc: bigint): FilteredFrame {
+    let known = this.#frames.get(moduleId);
+    if (known === undefined) {
+      known = new Map();
+      this.#frames.set(moduleId, known);
+    }
+    let frame = known.get(pc);
+    if (frame === undefined) {
+      frame = this.#filter(this.#makeFrame(moduleId, pc));
+      known.set(pc, frame);
+    }
     return frame;
+  }
+
+  #filter(whole: Frame): FilteredFrame {
+    const lines = whole.lines.filter((line) => isShown(line, this.showPlumbing));
+    return { whole, shown: lines.length > 0 ? { ...whole, lines } : undefined };
   }
 
   #makeFrame(moduleId: number, pc: bigint): Frame {
     const address = pc - 1n;
     const module = this.#modules.get(moduleId);
     if (module === undefined) return { mappingId: 0, address, lines: [nameOnly(addressName('', address))] };
-    const { id, shift } = this.#builder.addMapping(moduleMapping(module));
-    const known = this.#symbolized.locations.get(moduleId)?.get(pc)?.lines ?? [];
+    const { id, shift } = this.builder.addMapping(moduleMapping(module));
+    const known = this.symbolized.locations.get(moduleId)?.get(pc)?.lines ?? [];
     const lines = known.length > 0 ? known : [nameOnly(addressName(module.path, address - module.bias))];
     return { mappingId: id, address: address + shift, lines };
   }
@@ -129,11 +149,11 @@ class Locator {
     let id = this.#locations.get(frame);
     if (id === undefined) {
       const lines = frame.lines.map(({ line, ...fn }) => ({
-        functionId: this.#builder.addFunction(fn),
+        functionId: this.builder.addFunction(fn),
         line,
         column: 0,
       }));
-      id = this.#builder.addLocation(frame.mappingId, frame.address, lines);
+      id = this.builder.addLocation(frame.mappingId, frame.address, lines);
       this.#locations.set(frame, id);
     }
     return id;
@@ -153,10 +173,10 @@ function rateComment(rate: number): string {
 export function cProfile(symbolized: SymbolizedSegment, options: CProfileOptions): Profile {
   const { header, buckets } = symbolized.segment;
   const builder = new ProfileBuilder();
-  const locator = new Locator(symbolized, builder);
+  const locator = new Locator(symbolized, builder, options.showPlumbing);
   for (const bucket of buckets) {
     if (bucket.kind !== KIND_HEAP || bucket.allocs === 0) continue;
-    const locations = locator.locate(bucket, options.showPlumbing);
+    const locations = locator.locate(bucket);
     builder.addSample(locations, builder.addLabels(sampleLabels(bucket)), sampleValues(bucket, header.sampleRate));
   }
   return builder.build({

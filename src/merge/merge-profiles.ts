@@ -39,6 +39,7 @@ class Source {
   readonly #locations: ReadonlyMap<Int64, Location>;
   readonly #placed = new Map<Mapping, PlacedMapping>();
   readonly #carried = new Map<Int64, number>();
+  readonly #carriedLabels = new Map<string, number>();
 
   constructor(
     private readonly profile: Profile,
@@ -64,7 +65,18 @@ class Source {
     const values = value.map(int64);
     if (values.every((one) => one === 0)) return;
     const locations = locationId.map((id) => this.#location(int64(id)));
-    this.builder.addSample(locations, this.builder.addLabels(label.map((one) => this.#label(one))), values);
+    this.builder.addSample(locations, this.#labels(label), values);
+  }
+
+  /** Samples are many, sets of labels few. */
+  #labels(labels: readonly Label[]): number {
+    const key = labels.map(({ key, str, num, numUnit }) => `${key} ${str} ${num} ${numUnit}`).join();
+    let carried = this.#carriedLabels.get(key);
+    if (carried === undefined) {
+      carried = this.builder.addLabels(labels.map((label) => this.#label(label)));
+      this.#carriedLabels.set(key, carried);
+    }
+    return carried;
   }
 
   #label({ key, str, num, numUnit }: Label): LabelSpec {
