@@ -42,18 +42,18 @@ export async function startCommand(
     if (child?.pid && !(FROM_KEYBOARD.has(signal) && keyboardReaches(child.pid, procRoot))) child.kill(signal);
   });
   try {
-    child = spawn(command.path, command.args, { argv0: command.name, env, stdio: 'inherit' });
-    const exited = once(child, 'exit') as Promise<[number, NodeJS.Signals | null]>;
-    await once(child, 'spawn');
-    return { pid: child.pid as number, ended: exited.then(toEnding).finally(stopForwarding) };
+    const started = spawn(command.path, command.args, { argv0: command.name, env, stdio: 'inherit' });
+    child = started;
+    await once(started, 'spawn');
+    started.on('error', () => {}); // A signal that we may not send: the command has become another user's.
+    const ended = new Promise<Ending>((resolve) => {
+      started.once('exit', (code, signal) => resolve(signal === null ? { code: code ?? 0 } : { signal }));
+    });
+    return { pid: started.pid as number, ended: ended.finally(stopForwarding) };
   } catch (error) {
     stopForwarding();
     throw new CgoprofError({ what: `run: ${command.name}`, why: systemReason(error), cause: error });
   }
-}
-
-function toEnding([code, signal]: [number, NodeJS.Signals | null]): Ending {
-  return signal === null ? { code } : { signal };
 }
 
 function handleSignals(handler: (signal: NodeJS.Signals) => void): () => void {
