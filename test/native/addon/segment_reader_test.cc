@@ -15,6 +15,7 @@
 namespace cgoprof {
 namespace {
 
+constexpr uint64_t kBlock = 7919;  // bytes of every block in these segments
 constexpr uint64_t kHuge = std::numeric_limits<uint64_t>::max();
 
 SegmentReadResult ReadBytes(const std::string& file) {
@@ -33,13 +34,13 @@ Bucket PublishedBucket(uint32_t stack, uint16_t depth) {
   bucket.stack = stack;
   bucket.depth = depth;
   bucket.kind = kBucketHeap;
-  bucket.size_class = SizeClass(7919);
+  bucket.size_class = SizeClass(kBlock);
   bucket.published = 1;
   bucket.started = bucket.finished = 5;
   bucket.allocs = 3;
   bucket.frees = 2;
-  bucket.alloc_bytes = 3 * 7919;
-  bucket.free_bytes = 2 * 7919;
+  bucket.alloc_bytes = 3 * kBlock;
+  bucket.free_bytes = 2 * kBlock;
   return bucket;
 }
 
@@ -118,11 +119,11 @@ TEST(SegmentReader, HandsBackModulesAndBuckets) {
   ASSERT_EQ(segment.buckets.size(), 1u);
   const SegmentBucket& bucket = segment.buckets[0];
   EXPECT_EQ(bucket.kind, kBucketHeap);
-  EXPECT_EQ(bucket.size_class, SizeClass(7919));
+  EXPECT_EQ(bucket.size_class, SizeClass(kBlock));
   EXPECT_EQ(bucket.allocs, 3u);
   EXPECT_EQ(bucket.frees, 2u);
-  EXPECT_EQ(bucket.alloc_bytes, 3u * 7919);
-  EXPECT_EQ(bucket.free_bytes, 2u * 7919);
+  EXPECT_EQ(bucket.alloc_bytes, 3 * kBlock);
+  EXPECT_EQ(bucket.free_bytes, 2 * kBlock);
   EXPECT_FALSE(bucket.torn);
   EXPECT_FALSE(bucket.truncated);
   EXPECT_FALSE(bucket.go_unreachable);
@@ -167,7 +168,7 @@ TEST(SegmentReader, StepsOverWhatANewerMinorAdded) {
   EXPECT_EQ(segment.modules[0].path, "/srv/server");
   ASSERT_EQ(segment.buckets.size(), 2u);
   EXPECT_EQ(segment.buckets[1].first_frame, 1u);
-  EXPECT_EQ(segment.buckets[1].alloc_bytes, 3u * 7919);
+  EXPECT_EQ(segment.buckets[1].alloc_bytes, 3 * kBlock);
   EXPECT_EQ(segment.frame_pcs, (std::vector<uint64_t>{0x7f0000002003, 0x7f0000002005, 0x11}));
 }
 
@@ -335,7 +336,7 @@ TEST(SegmentReader, MarksABucketWhoseUpdateWasCutOffAsTorn) {
   ASSERT_EQ(segment.buckets.size(), 2u);
   EXPECT_FALSE(segment.buckets[0].torn);
   EXPECT_TRUE(segment.buckets[1].torn);
-  EXPECT_EQ(segment.buckets[1].alloc_bytes, 3u * 7919);
+  EXPECT_EQ(segment.buckets[1].alloc_bytes, 3 * kBlock);
 }
 
 struct StackCase {
