@@ -8,14 +8,25 @@
       "include_dirs": ["native"],
       "sources": [
         "native/addon/binding.cc",
+        "native/addon/debug_file.cc",
+        "native/addon/demangle.cc",
+        "native/addon/dwarf_lines.cc",
+        "native/addon/dwarf_names.cc",
+        "native/addon/elf_file.cc",
         "native/addon/executable_info.cc",
+        "native/addon/go_module.cc",
         "native/addon/go_pclntab.cc",
         "native/addon/input_file.cc",
+        "native/addon/memory_image.cc",
+        "native/addon/native_symbols.cc",
         "native/addon/safe_text.cc",
         "native/addon/segment_reader.cc",
+        "native/addon/symbol_table.cc",
         "native/addon/symbolizer.cc"
       ],
       "cflags_cc": ["-Wall", "-Wextra", "-fvisibility=hidden"],
+      # The archive's names stay inside, where no other addon's can take their place.
+      "ldflags": ["-Wl,--exclude-libs,ALL"],
       "libraries": ["-ldw", "-lelf", "-l:libiberty.a"]
     }
   ]
