@@ -1,5 +1,5 @@
-module example.com/cgoprof/profilecheck
+module profilecheck
 
-go 1.25.0
+go 1.19
 
-require github.com/google/pprof v0.0.0-20260906184651-6331bc6350fe
+require github.com/google/pprof v0.0.0-20240727154555-813a5fbdbec8

@@ -148,9 +148,18 @@ func convert(p *profile.Profile) profileJSON {
 }
 
 func convertSample(s *profile.Sample) sampleJSON {
-	out := sampleJSON{Values: decimals(s.Value), Labels: s.Label, NumLabels: map[string][]string{}, NumUnits: s.NumUnit}
+	out := sampleJSON{
+		Values:    decimals(s.Value),
+		Labels:    s.Label,
+		NumLabels: map[string][]string{},
+		NumUnits:  map[string][]string{},
+	}
 	for key, values := range s.NumLabel {
 		out.NumLabels[key] = decimals(values)
+		// Merge makes empty lists where Parse makes none.
+		if units := s.NumUnit[key]; len(units) > 0 {
+			out.NumUnits[key] = units
+		}
 	}
 	for _, l := range s.Location {
 		loc := locationJSON{ID: l.ID, Address: hex(l.Address)}

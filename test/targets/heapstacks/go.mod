@@ -1,0 +1,3 @@
+module heapstacks
+
+go 1.18
