@@ -40,7 +40,8 @@ uint64_t ReadStartTime(const char* pid) {
 bool IsProcessAlive(uint32_t pid, uint64_t start_time) {
   char digits[24];
   TextBuilder(digits, sizeof(digits)).Add(static_cast<uint64_t>(pid));
-  return ReadStartTime(digits) == start_time;
+  const uint64_t now = ReadStartTime(digits);
+  return now != 0 && now == start_time;
 }
 
 }  // namespace cgoprof

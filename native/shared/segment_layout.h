@@ -1,8 +1,8 @@
 // The segment: the file in shared memory through which the profiled process hands its C heap profile to the tool.
 //
 // This header is the whole contract between the two processes. libcgoprof.so (native/preload) writes the file through a
-// MAP_SHARED mapping while the program runs; the addon (native/addon) reads it with pread, with no help from the writer,
-// and also after the writer was killed. So three rules hold everywhere below:
+// MAP_SHARED mapping while the program runs; the addon (native/addon) reads it with pread, with no help from the
+// writer, and also after the writer was killed. So three rules hold everywhere below:
 //
 //   1. Offsets and indices, never pointers: the two processes map the file at different addresses.
 //   2. A record is filled first and published last (a release store of `published`), and a published record's immutable
@@ -10,8 +10,8 @@
 //   3. Nothing waits. A reader that cannot get a consistent view marks the record torn and goes on; a writer that finds
 //      no room drops the sample and counts the drop in Header::counters.
 //
-// Fields are grouped by who may touch them, as in Go's runtime/profbuf.go: "immutable" is written before publication and
-// never again, "atomic" is changed by any thread of the writer with atomic instructions.
+// Fields are grouped by who may touch them, as in Go's runtime/profbuf.go: "immutable" is written before publication
+// and never again, "atomic" is changed by any thread of the writer with atomic instructions.
 //
 // All integers are little-endian; both supported architectures (amd64, arm64) are. A reader must treat every value as
 // hostile: check it against the file's size before use.
@@ -75,14 +75,14 @@ enum SegmentState : uint32_t {
 
 // Why a sample was not recorded in full. Each is a count of events, atomic, never reset.
 enum CounterId : uint32_t {
-  kSamples,              // allocations recorded
-  kDroppedBuckets,       // samples lost because the bucket table (or its stacks) was full or could not grow
-  kDroppedLive,          // samples counted as allocated but not followed to their free: the live set was full
-  kDroppedReentrant,     // samples skipped because the allocation came from inside the recorder (a signal handler)
-  kTruncatedStacks,      // samples whose stack ended early: too deep, or no unwind rule
-  kGoBoundaryFailed,     // samples whose stack reached Go code but could not go on onto the goroutine's frames
-  kMissedFrees,          // allocations at an address whose earlier block was never seen freed
-  kLostModules,          // ELF images that found no room in kModules or kStrings; their frames have module 0
+  kSamples,           // allocations recorded
+  kDroppedBuckets,    // samples lost because the bucket table (or its stacks) was full or could not grow
+  kDroppedLive,       // samples counted as allocated but not followed to their free: the live set was full
+  kDroppedReentrant,  // samples skipped because the allocation came from inside the recorder (a signal handler)
+  kTruncatedStacks,   // samples whose stack ended early: too deep, or no unwind rule
+  kGoBoundaryFailed,  // samples whose stack reached Go code but could not go on onto the goroutine's frames
+  kMissedFrees,       // allocations at an address whose earlier block was never seen freed
+  kLostModules,       // ELF images that found no room in kModules or kStrings; their frames have module 0
   kCounterCount,
 };
 
@@ -132,8 +132,8 @@ struct Module {
   // immutable
   uint64_t image_start;  // lowest and one past the highest mapped address of the image
   uint64_t image_end;
-  uint64_t bias;         // run-time address - ELF virtual address (0 for a non-PIE executable)
-  uint64_t text_start;   // first executable segment: run-time range ...
+  uint64_t bias;        // run-time address - ELF virtual address (0 for a non-PIE executable)
+  uint64_t text_start;  // first executable segment: run-time range ...
   uint64_t text_end;
   uint64_t text_offset;  // ... and offset in the file
   uint32_t path;         // kStrings offset
@@ -182,12 +182,12 @@ enum BucketFlags : uint8_t {
 // each other or for readers; a killed writer leaves started != finished for good, which a reader reports as torn.
 struct Bucket {
   // immutable
-  uint32_t next;   // next bucket of the same hash chain: index + 1, 0 = end
+  uint32_t next;  // next bucket of the same hash chain: index + 1, 0 = end
   uint32_t hash;
-  uint32_t stack;  // index into kStacks of the leaf frame
-  uint16_t depth;  // frames
-  uint8_t kind;    // BucketKind
-  uint8_t flags;   // BucketFlags
+  uint32_t stack;       // index into kStacks of the leaf frame
+  uint16_t depth;       // frames
+  uint8_t kind;         // BucketKind
+  uint8_t flags;        // BucketFlags
   uint32_t size_class;  // SizeClass(size)
   // atomic
   uint32_t published;  // 0 until every field above is final

@@ -1,0 +1,265 @@
+// The library inside whole programs, one defect each: runs them in exact mode and reads the segment they leave.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <map>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "addon/segment_reader.h"
+#include "temp_dir.h"
+
+namespace cgoprof {
+namespace {
+
+struct Totals {
+  uint64_t allocs = 0, frees = 0;
+  bool operator==(const Totals& other) const { return allocs == other.allocs && frees == other.frees; }
+};
+std::ostream& operator<<(std::ostream& out, const Totals& t) { return out << t.allocs << " - " << t.frees; }
+
+class ProgramRun {
+ public:
+  // Runs a program under the library (or bare), its output in a file.
+  explicit ProgramRun(std::vector<std::string> command, std::vector<std::string> extra = {}, bool preload = true) {
+    command[0] = std::string(CGOPROF_PROGRAMS "/") + command[0];
+    std::vector<std::string> environment = {"CGOPROF_DIR=" + dir_.path(), "CGOPROF_PROFILE=all", "CGOPROF_RATE=1",
+                                            "CGOPROF_KEEP=1", "PATH=/usr/bin:/bin"};
+    if (preload) environment.push_back("LD_PRELOAD=" CGOPROF_LIBRARY);
+    environment.insert(environment.begin(), extra.begin(), extra.end());  // the first of a name counts
+    output_path_ = dir_.path() + "/output";
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addopen(&actions, 1, output_path_.c_str(), O_CREAT | O_WRONLY | O_TRUNC, 0600);
+    pid_t pid = 0;
+    const int error = posix_spawn(&pid, command[0].c_str(), &actions, nullptr, Pointers(&command).data(),
+                                  Pointers(&environment).data());
+    posix_spawn_file_actions_destroy(&actions);
+    EXPECT_EQ(error, 0) << command[0];
+    EXPECT_EQ(waitpid(pid, &status_, 0), pid);
+  }
+
+  bool Succeeded() const { return WIFEXITED(status_) && WEXITSTATUS(status_) == 0; }
+  int status() const { return status_; }
+  std::string Output() const {
+    std::ifstream file(output_path_);
+    std::stringstream text;
+    text << file.rdbuf();
+    return text.str();
+  }
+  std::vector<std::string> SegmentFiles() const {
+    std::vector<std::string> segments;
+    for (const std::string& file : dir_.Files()) {
+      if (file.size() > 4 && file.compare(file.size() - 4, 4, ".seg") == 0) segments.push_back(file);
+    }
+    return segments;
+  }
+  // The one segment the run must have left.
+  Segment Read() const {
+    const std::vector<std::string> files = SegmentFiles();
+    EXPECT_EQ(files.size(), 1u);
+    if (files.empty()) return {};
+    SegmentReadResult result = ReadSegment(files[0].c_str());
+    EXPECT_TRUE(result.error.code.empty()) << result.error.message;
+    return result.segment;
+  }
+
+ private:
+  static std::vector<char*> Pointers(std::vector<std::string>* strings) {
+    std::vector<char*> pointers;
+    for (std::string& s : *strings) pointers.push_back(s.data());
+    pointers.push_back(nullptr);
+    return pointers;
+  }
+  TempDir dir_;
+  std::string output_path_;
+  int status_ = -1;
+};
+
+// Sums buckets whose blocks are all of the given size.
+Totals OfSize(const Segment& segment, uint64_t size) {
+  Totals totals;
+  for (const SegmentBucket& bucket : segment.buckets) {
+    if (bucket.alloc_bytes != bucket.allocs * size) continue;
+    totals.allocs += bucket.allocs;
+    totals.frees += bucket.frees;
+    EXPECT_EQ(bucket.free_bytes, bucket.frees * size);
+  }
+  return totals;
+}
+
+void ExpectNothingLost(const Segment& segment) {
+  for (CounterId counter :
+       {kDroppedBuckets, kDroppedLive, kDroppedReentrant, kMissedFrees, kLostModules, kGoBoundaryFailed}) {
+    EXPECT_EQ(segment.header.counters[counter], 0u) << "counter " << counter;
+  }
+  for (const SegmentBucket& bucket : segment.buckets) EXPECT_FALSE(bucket.torn);
+}
+
+TEST(Programs, EveryFunctionOfTheFamilyIsCountedExactly) {
+  ProgramRun run({"alloc_family"});
+  ASSERT_TRUE(run.Succeeded());
+  const Segment segment = run.Read();
+  ExpectNothingLost(segment);
+  EXPECT_EQ(segment.header.counters[kTruncatedStacks], 0u);
+  EXPECT_EQ(OfSize(segment, 1009), (Totals{3, 0}));
+  EXPECT_EQ(OfSize(segment, 13 * 157), (Totals{5, 0}));
+  EXPECT_EQ(OfSize(segment, 4099), (Totals{1, 0}));
+  EXPECT_EQ(OfSize(segment, 17), (Totals{1, 1}));
+  EXPECT_EQ(OfSize(segment, 8209), (Totals{1, 1}));
+  EXPECT_EQ(OfSize(segment, 16419), (Totals{1, 1}));
+  EXPECT_EQ(OfSize(segment, 32839), (Totals{1, 0}));
+  for (uint64_t size : {65537, 131101, 262147, 524309, 1048583})
+    EXPECT_EQ(OfSize(segment, size), (Totals{1, 0})) << size;
+  EXPECT_EQ(OfSize(segment, 13), (Totals{1, 0}));
+  EXPECT_EQ(OfSize(segment, 2097169), (Totals{1, 1}));
+}
+
+TEST(Programs, TheFamilyBehavesAsWithoutUs) {
+  const ProgramRun bare({"conformance"}, {}, /*preload=*/false);
+  const ProgramRun exact({"conformance"});
+  const ProgramRun sampled({"conformance"}, {"CGOPROF_RATE=524288"});
+  const ProgramRun dormant({"conformance"}, {"CGOPROF_PROFILE=go"});
+  ASSERT_TRUE(bare.Succeeded());
+  EXPECT_GT(bare.Output().size(), 500u);
+  EXPECT_EQ(exact.Output(), bare.Output());
+  EXPECT_EQ(sampled.Output(), bare.Output());
+  EXPECT_EQ(dormant.Output(), bare.Output());
+}
+
+TEST(Programs, BlocksFreedOnAnotherThreadAreNotInUse) {
+  ProgramRun run({"handoff"});
+  ASSERT_TRUE(run.Succeeded());
+  const Segment segment = run.Read();
+  ExpectNothingLost(segment);
+  EXPECT_EQ(OfSize(segment, 1013), (Totals{20200, 20000}));
+}
+
+TEST(Programs, ChildrenLeaveTheParentsBooksAlone) {
+  ProgramRun run({"fork_storm"});
+  ASSERT_TRUE(run.Succeeded()) << run.status();
+  const Segment segment = run.Read();
+  ExpectNothingLost(segment);
+  EXPECT_EQ(OfSize(segment, 10007), (Totals{50, 0})) << "the children freed their copies";
+  EXPECT_EQ(OfSize(segment, 20011), (Totals{0, 0})) << "the children's own blocks";
+  const Totals churn = OfSize(segment, 331);
+  EXPECT_EQ(churn.allocs, churn.frees);
+}
+
+TEST(Programs, AFreeThatWentPastUsIsNoticed) {
+  ProgramRun run({"missed_free"});
+  ASSERT_TRUE(run.Succeeded());
+  const Segment segment = run.Read();
+  EXPECT_EQ(segment.header.counters[kMissedFrees], 1u);
+  EXPECT_EQ(OfSize(segment, 5003), (Totals{2, 1}));
+}
+
+TEST(Programs, AFailedReallocKeepsItsRecord) {
+  ProgramRun run({"realloc_fails"});
+  ASSERT_TRUE(run.Succeeded());
+  const Segment segment = run.Read();
+  ExpectNothingLost(segment);
+  EXPECT_EQ(OfSize(segment, 3001), (Totals{1, 0}));
+  EXPECT_EQ(OfSize(segment, 6007), (Totals{1, 1}));
+}
+
+TEST(Programs, SignalHandlersMayInterruptTheRecorder) {
+  ProgramRun run({"signal_handler"});
+  ASSERT_TRUE(run.Succeeded()) << run.status();
+  const Segment segment = run.Read();
+  const Totals totals = OfSize(segment, 701);
+  EXPECT_EQ(totals.allocs, totals.frees);
+  EXPECT_EQ(segment.header.counters[kMissedFrees], 0u);
+}
+
+// Depth of the deepest bucket of a size; 0 without one.
+uint32_t DepthOf(const Segment& segment, uint64_t size, bool truncated) {
+  uint32_t depth = 0;
+  for (const SegmentBucket& bucket : segment.buckets) {
+    if (bucket.alloc_bytes == bucket.allocs * size && bucket.truncated == truncated) {
+      depth = std::max(depth, bucket.depth);
+    }
+  }
+  return depth;
+}
+
+TEST(Programs, UnusualStacksAreWalked) {
+  ProgramRun run({"stack_shapes"});
+  ASSERT_TRUE(run.Succeeded());
+  const Segment segment = run.Read();
+  ExpectNothingLost(segment);
+  EXPECT_EQ(OfSize(segment, 1511), (Totals{2, 0}));
+  // deep x 41, main, and libc's and the program's start.
+  EXPECT_EQ(DepthOf(segment, 1511, false), 45u);
+  EXPECT_EQ(DepthOf(segment, 1511, true), kMaxStackDepth);
+  EXPECT_EQ(OfSize(segment, 3011), (Totals{1, 0}));
+  EXPECT_EQ(OfSize(segment, 6011), (Totals{1, 0}));
+  EXPECT_GE(DepthOf(segment, 6011, false), 5u) << "from the signal stack back to main";
+  EXPECT_EQ(OfSize(segment, 12007), (Totals{1, 0}));
+}
+
+TEST(Programs, ThreadsAreFollowedToTheirLastMoment) {
+  ProgramRun run({"thread_exit"});
+  ASSERT_TRUE(run.Succeeded());
+  const Segment segment = run.Read();
+  ExpectNothingLost(segment);
+  EXPECT_EQ(OfSize(segment, 907), (Totals{101, 101}));
+  EXPECT_EQ(OfSize(segment, 1709), (Totals{101, 101}));
+  EXPECT_EQ(OfSize(segment, 2003), (Totals{101, 0}));
+}
+
+TEST(Programs, LibrariesMayComeAndGo) {
+  ProgramRun run({"unload", CGOPROF_PROGRAMS "/unloadable.so"});
+  ASSERT_TRUE(run.Succeeded()) << run.status();
+  const Segment segment = run.Read();
+  EXPECT_EQ(OfSize(segment, 7001), (Totals{53, 0}));
+  for (const SegmentBucket& bucket : segment.buckets) {
+    if (bucket.alloc_bytes != bucket.allocs * 7001) continue;
+    EXPECT_FALSE(bucket.truncated);
+    ASSERT_GE(bucket.depth, 2u);
+    const uint16_t leaf = segment.frame_modules[bucket.first_frame];
+    ASSERT_NE(leaf, 0);
+    EXPECT_NE(segment.modules[leaf - 1u].path.find("unloadable.so"), std::string::npos);
+  }
+}
+
+// ---- Which processes, and what becomes of the file ----
+
+TEST(Programs, AProcessThatWasNotChosenLeavesNothing) {
+  EXPECT_TRUE(ProgramRun({"alloc_family"}, {"CGOPROF_PROFILE=go"}).SegmentFiles().empty()) << "not a Go program";
+  EXPECT_TRUE(ProgramRun({"alloc_family"}, {"CGOPROF_PROFILE=handoff"}).SegmentFiles().empty()) << "another name";
+}
+
+TEST(Programs, AProcessIsChosenByName) {
+  EXPECT_EQ(ProgramRun({"alloc_family"}, {"CGOPROF_PROFILE=alloc_family"}).SegmentFiles().size(), 1u);
+}
+
+TEST(Programs, ANormalEndRemovesTheFileUnlessItIsKept) {
+  const ProgramRun run({"alloc_family"}, {"CGOPROF_KEEP="});
+  EXPECT_TRUE(run.Succeeded());
+  EXPECT_TRUE(run.SegmentFiles().empty());
+  const Segment kept = ProgramRun({"alloc_family"}).Read();
+  EXPECT_EQ(kept.header.state, kStateExited);
+}
+
+TEST(Programs, ADirectoryThatCannotBeUsedChangesNothing) {
+  const ProgramRun run({"conformance"}, {"CGOPROF_DIR=/proc/nonexistent"});
+  EXPECT_TRUE(run.Succeeded());
+  EXPECT_EQ(run.Output(), ProgramRun({"conformance"}, {}, false).Output());
+}
+
+TEST(Programs, TheRunIdAndRateAreInTheHeader) {
+  const Segment segment = ProgramRun({"alloc_family"}, {"CGOPROF_RUN_ID=c0ffee"}).Read();
+  EXPECT_EQ(segment.header.run_id, 0xc0ffeeu);
+  EXPECT_EQ(segment.header.sample_rate, 1u);
+  EXPECT_NE(segment.header.exe_path.find("/alloc_family"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace cgoprof

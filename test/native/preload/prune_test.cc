@@ -1,0 +1,91 @@
+// Which files are removed to make room, and which never.
+#include "preload/prune.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <string>
+
+#include "preload/proc_stat.h"
+#include "temp_dir.h"
+
+namespace cgoprof {
+namespace {
+
+// No process has pid 2147483647 (the kernel's limit is 4194304).
+std::string DeadName(int n) { return "2147483647-" + std::to_string(n) + ".seg"; }
+
+void MakeFile(const TempDir& dir, const std::string& name, int age_seconds, size_t bytes = 1) {
+  const std::string path = dir.path() + "/" + name;
+  const int fd = open(path.c_str(), O_CREAT | O_WRONLY, 0600);
+  ASSERT_GE(fd, 0);
+  ASSERT_EQ(posix_fallocate(fd, 0, static_cast<off_t>(bytes)), 0);
+  struct timespec times[2] = {};
+  clock_gettime(CLOCK_REALTIME, &times[1]);
+  times[1].tv_sec -= age_seconds;
+  times[0] = times[1];
+  ASSERT_EQ(futimens(fd, times), 0);
+  close(fd);
+}
+
+bool Exists(const TempDir& dir, const std::string& name) {
+  return access((dir.path() + "/" + name).c_str(), F_OK) == 0;
+}
+
+TEST(ParseSegmentName, ReadsItsOwnNamesOnly) {
+  uint64_t start_time = 0;
+  EXPECT_EQ(ParseSegmentName("123-456.seg", &start_time), 123u);
+  EXPECT_EQ(start_time, 456u);
+  for (const char* name :
+       {"", ".", "123.seg", "123-.seg", "-456.seg", "123-456.segx", "123-456", "x123-456.seg", "99999999999-1.seg"}) {
+    EXPECT_EQ(ParseSegmentName(name, &start_time), 0u) << name;
+  }
+}
+
+TEST(PruneDeadSegments, KeepsTheNewestEight) {
+  TempDir dir;
+  for (int i = 0; i < 11; i++) MakeFile(dir, DeadName(i), /*age_seconds=*/i * 60);
+  PruneDeadSegments(dir.path().c_str());
+  for (int i = 0; i < 8; i++) EXPECT_TRUE(Exists(dir, DeadName(i))) << i;
+  for (int i = 8; i < 11; i++) EXPECT_FALSE(Exists(dir, DeadName(i))) << i;
+}
+
+TEST(PruneDeadSegments, KeepsWithinTheMemoryLimit) {
+  TempDir dir;
+  for (int i = 0; i < 3; i++) MakeFile(dir, DeadName(i), i * 60, size_t{100} << 20);
+  PruneDeadSegments(dir.path().c_str());
+  EXPECT_TRUE(Exists(dir, DeadName(0)));
+  EXPECT_TRUE(Exists(dir, DeadName(1)));
+  EXPECT_FALSE(Exists(dir, DeadName(2)));
+}
+
+TEST(PruneDeadSegments, LeavesTheLivingAndTheUnknownAlone) {
+  TempDir dir;
+  const std::string alive = std::to_string(getpid()) + "-" + std::to_string(ReadStartTime("self")) + ".seg";
+  const std::string reused_pid = std::to_string(getpid()) + "-1.seg";
+  MakeFile(dir, alive, 100000);
+  MakeFile(dir, "notes.txt", 100000);
+  MakeFile(dir, reused_pid, 100000);
+  for (int i = 0; i < 8; i++) MakeFile(dir, DeadName(i), i);
+  PruneDeadSegments(dir.path().c_str());
+  EXPECT_TRUE(Exists(dir, alive));
+  EXPECT_TRUE(Exists(dir, "notes.txt"));
+  EXPECT_FALSE(Exists(dir, reused_pid)) << "same pid, other start time: another process, which is dead";
+  EXPECT_EQ(dir.Files().size(), 10u);
+}
+
+TEST(PruneDeadSegments, DoesNothingWithoutADirectory) { PruneDeadSegments("/nonexistent/cgoprof"); }
+
+TEST(IsProcessAlive, TellsAReusedPid) {
+  const uint64_t start = ReadStartTime("self");
+  EXPECT_NE(start, 0u);
+  EXPECT_TRUE(IsProcessAlive(static_cast<uint32_t>(getpid()), start));
+  EXPECT_FALSE(IsProcessAlive(static_cast<uint32_t>(getpid()), start + 1));
+  EXPECT_FALSE(IsProcessAlive(2147483647, 0x7fffffff));
+}
+
+}  // namespace
+}  // namespace cgoprof

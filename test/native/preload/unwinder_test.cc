@@ -1,0 +1,227 @@
+// Walks through this program's own frames, with libgcc's unwinder as the oracle.
+#include "preload/unwinder.h"
+
+#include <execinfo.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "test_segment.h"
+
+namespace cgoprof {
+namespace {
+
+class UnwinderTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(segment_.created());
+    modules_->Init(segment_.writer());
+    unwinder_->Init(modules_.get(), boundary_.get());
+  }
+  TestSegment segment_;
+  std::unique_ptr<ModuleTable> modules_ = std::make_unique<ModuleTable>();
+  std::unique_ptr<GoBoundary> boundary_{new GoBoundary()};
+  std::unique_ptr<Unwinder> unwinder_{new Unwinder()};
+};
+
+struct Both {
+  Stack ours;
+  std::vector<uintptr_t> libgcc;
+};
+
+Unwinder* current;
+__thread HomeStack home;
+
+// What a hook's slow path does: a walk that starts at its caller.
+__attribute__((noinline)) void Capture(Both* both) {
+  const uintptr_t* frame = static_cast<const uintptr_t*>(__builtin_frame_address(0));
+  current->Walk({frame[1], reinterpret_cast<uintptr_t>(frame + 2), frame[0]}, &home, &both->ours);
+  void* addresses[kMaxStackDepth];
+  const int count = backtrace(addresses, kMaxStackDepth);
+  for (int i = 1; i < count; i++) both->libgcc.push_back(reinterpret_cast<uintptr_t>(addresses[i]));
+}
+
+void ExpectSame(const Both& both) {
+  EXPECT_EQ(both.ours.flags, 0);
+  ASSERT_EQ(both.ours.depth, both.libgcc.size());
+  for (uint32_t i = 0; i < both.ours.depth; i++) {
+    EXPECT_EQ(FramePc(both.ours.frames[i]), both.libgcc[i]) << "frame " << i;
+    EXPECT_NE(FrameModule(both.ours.frames[i]), 0u) << "frame " << i;
+  }
+}
+
+#define NOINLINE __attribute__((noinline, optimize("O2", "omit-frame-pointer")))
+
+NOINLINE int Recurse(int depth, Both* both) {
+  volatile char room[64];
+  room[depth % 64] = 1;
+  if (depth == 0) {
+    Capture(both);
+    return room[0];
+  }
+  return Recurse(depth - 1, both) + room[depth % 64];
+}
+
+TEST_F(UnwinderTest, AgreesWithLibgccWithoutFramePointers) {
+  current = unwinder_.get();
+  Both both;
+  Recurse(40, &both);
+  ExpectSame(both);
+  EXPECT_GT(both.ours.depth, 40u);
+}
+
+TEST_F(UnwinderTest, AgreesFromTheCacheToo) {
+  current = unwinder_.get();
+  for (int round = 0; round < 3; round++) {
+    Both both;
+    Recurse(17, &both);
+    ExpectSame(both);
+  }
+}
+
+NOINLINE int WithAlloca(int size, Both* both) {
+  volatile char* room = static_cast<volatile char*>(__builtin_alloca(static_cast<size_t>(size)));
+  room[size - 1] = 1;
+  Recurse(3, both);
+  return room[size - 1];
+}
+
+TEST_F(UnwinderTest, AgreesThroughVariableFrames) {
+  current = unwinder_.get();
+  Both both;
+  WithAlloca(1009, &both);
+  ExpectSame(both);
+}
+
+// A function that realigns its stack and takes arguments on it: GCC addresses its frame through a saved CFA.
+NOINLINE int Realigned(int a, int b, int c, int d, int e, int f, int g, Both* both) {
+  alignas(64) volatile char room[128];
+  volatile char* more = static_cast<volatile char*>(__builtin_alloca(static_cast<size_t>(g)));
+  room[g % 128] = 1;
+  more[0] = 1;
+  Recurse(2, both);
+  return a + b + c + d + e + f + room[g % 128] + more[0];
+}
+
+TEST_F(UnwinderTest, AgreesThroughRealignedStacks) {
+  current = unwinder_.get();
+  Both both;
+  Realigned(1, 2, 3, 4, 5, 6, 77, &both);
+  ExpectSame(both);
+}
+
+int CompareAndCapture(const void* a, const void* b, void* both) {
+  Both* out = static_cast<Both*>(both);
+  if (out->libgcc.empty()) Recurse(1, out);
+  return *static_cast<const int*>(a) - *static_cast<const int*>(b);
+}
+
+TEST_F(UnwinderTest, AgreesThroughLibc) {
+  current = unwinder_.get();
+  Both both;
+  int values[] = {5, 3, 1};
+  qsort_r(values, 3, sizeof(int), &CompareAndCapture, &both);
+  ExpectSame(both);
+}
+
+TEST_F(UnwinderTest, EndsAtTheThreadsStart) {
+  current = unwinder_.get();
+  Both both;
+  std::thread([&both] { Recurse(5, &both); }).join();
+  ExpectSame(both);
+}
+
+Both* in_handler;
+void Handler(int) { Recurse(2, in_handler); }
+
+NOINLINE void RaiseHere() {
+  raise(SIGUSR1);
+  __asm__ volatile("");
+}
+
+TEST_F(UnwinderTest, AgreesThroughASignalHandler) {
+  current = unwinder_.get();
+  Both both;
+  in_handler = &both;
+  struct sigaction action = {}, old = {};
+  action.sa_handler = &Handler;
+  ASSERT_EQ(sigaction(SIGUSR1, &action, &old), 0);
+  RaiseHere();
+  sigaction(SIGUSR1, &old, nullptr);
+  EXPECT_EQ(both.ours.flags, 0);
+  ASSERT_EQ(both.ours.depth, both.libgcc.size());
+  int differing = 0;
+  for (uint32_t i = 0; i < both.ours.depth; i++) differing += FramePc(both.ours.frames[i]) != both.libgcc[i];
+  // The interrupted frame: libgcc gives the instruction, we the instruction + 1, see unwinder.cc.
+  EXPECT_EQ(differing, 1);
+}
+
+TEST_F(UnwinderTest, CutsVeryDeepStacksAtTheRoot) {
+  current = unwinder_.get();
+  Both both;
+  Recurse(500, &both);
+  EXPECT_EQ(both.ours.depth, kMaxStackDepth);
+  EXPECT_EQ(both.ours.flags, kStackTruncated);
+  for (uint32_t i = 0; i + 1 < kMaxStackDepth; i++) EXPECT_EQ(FramePc(both.ours.frames[i]), both.libgcc[i]) << i;
+}
+
+ucontext_t main_context, coroutine_context;
+void Coroutine() {
+  Recurse(7, in_handler);
+  swapcontext(&coroutine_context, &main_context);
+}
+
+TEST_F(UnwinderTest, WalksACoroutineAndStopsAtItsEnd) {
+  current = unwinder_.get();
+  constexpr size_t kBytes = 64 << 10, kGuard = 4096;
+  char* area = static_cast<char*>(mmap(nullptr, kBytes + 2 * kGuard, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  mprotect(area + kGuard, kBytes, PROT_READ | PROT_WRITE);
+  Both both;
+  in_handler = &both;
+  getcontext(&coroutine_context);
+  coroutine_context.uc_stack.ss_sp = area + kGuard;
+  coroutine_context.uc_stack.ss_size = kBytes;
+  coroutine_context.uc_link = nullptr;
+  makecontext(&coroutine_context, &Coroutine, 0);
+  swapcontext(&main_context, &coroutine_context);
+  munmap(area, kBytes + 2 * kGuard);
+  ASSERT_GE(both.ours.depth, 9u);
+  for (uint32_t i = 0; i < 9; i++) EXPECT_EQ(FramePc(both.ours.frames[i]), both.libgcc[i]) << i;
+}
+
+TEST_F(UnwinderTest, GarbageRegistersEndTheWalk) {
+  Stack stack;
+  HomeStack none = {0, 0, 255};
+  const uintptr_t here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+  const uintptr_t inside = reinterpret_cast<uintptr_t>(&Handler) + 4;
+  for (uintptr_t fp : {uintptr_t{0}, ~uintptr_t{0}, here + 1, here - (1 << 30), uintptr_t{0x1234567890}}) {
+    for (uintptr_t pc : {uintptr_t{0}, uintptr_t{1}, inside, ~uintptr_t{0}}) {
+      unwinder_->Walk({pc, here, fp}, &none, &stack);
+      EXPECT_GE(stack.depth, 1u);
+    }
+  }
+}
+
+TEST_F(UnwinderTest, CodeWithoutUnwindTablesIsFlagged) {
+  // A function in memory of our own: ret.
+  uint8_t* code = static_cast<uint8_t*>(
+      mmap(nullptr, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  code[0] = 0xc3;
+  Stack stack;
+  HomeStack none = {};
+  const uintptr_t here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+  unwinder_->Walk({reinterpret_cast<uintptr_t>(code) + 1, here, here}, &none, &stack);
+  EXPECT_EQ(stack.depth, 1u);
+  EXPECT_EQ(stack.frames[0], MakeFrame(0, reinterpret_cast<uintptr_t>(code) + 1));
+  EXPECT_EQ(stack.flags, kStackTruncated);
+  munmap(code, 4096);
+}
+
+}  // namespace
+}  // namespace cgoprof
