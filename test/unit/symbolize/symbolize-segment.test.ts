@@ -206,12 +206,18 @@ describe('cache', () => {
   const NAME_ONLY = [[sourceLine('f')], [sourceLine('g')]];
 
   test.each<[string, Partial<SymbolizeResult>, bigint[][]]>([
-    ['C names without files: a debug file may come', { lines: NAME_ONLY }, [[0x4010ffn, 0x4011ffn]]],
-    ['anything of C with a warning', { warning: 'its debug file is missing' }, [[0x4010ffn, 0x4011ffn]]],
-    ['C found, and some of it not', { lines: [[sourceLine('f@a.c:1')], []] }, []],
-    ['Go, even with a warning', { isGo: Uint8Array.of(1, 1), warning: 'no DWARF' }, []],
+    ['bare names of C: a debug file may come', { lines: NAME_ONLY }, [[0x4010ffn, 0x4011ffn]]],
+    ['... but not where there is one', { lines: [[sourceLine('f@a.c:1')], [sourceLine('g')]] }, []],
+    [
+      '... unless it lacks something',
+      { lines: [[sourceLine('f@a.c:1')], [sourceLine('g')]], warning: 'w' },
+      [[0x4011ffn]],
+    ],
+    ['nothing known', { lines: [[sourceLine('f@a.c:1')], []] }, [[0x4011ffn]]],
+    ['C lines, whatever else is missing', { warning: 'w' }, []],
+    ['Go, even with a warning', { lines: NAME_ONLY, isGo: Uint8Array.of(1, 1), warning: 'no DWARF' }, []],
     ['Go alone of both', { lines: NAME_ONLY, isGo: Uint8Array.of(1, 0) }, [[0x4011ffn]]],
-  ])('%s', async (_, result, askedAgain) => {
+  ])('asks again or not: %s', async (_, result, askedAgain) => {
     const what = segment([
       [
         [1, 0x401100n],
