@@ -10,6 +10,7 @@ import { Command, CommanderError, Help, InvalidArgumentError, Option } from 'com
 import { type Context, DONE, type Ending } from './context.js';
 import { CgoprofError, EXIT_FAILED, EXIT_USAGE, errorCode, usageError } from './errors.js';
 import { DEFAULT_RATE, parseInterval, parseProfileChoice, parseRate } from './flag-values.js';
+import type { NativeBinding } from './native-binding.js';
 import { reportError } from './present/error-lines.js';
 
 interface CommandSpec {
@@ -122,8 +123,9 @@ export async function runCommandLine(context: Context, args: readonly string[]):
     await program.parseAsync(args, { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
-    if (error.code === 'commander.help') return { code: EXIT_USAGE }; // `help` of no command: help was printed.
-    if (error.exitCode !== 0) throw usageError('', error.message.replace(/^error: /, ''));
+    if (error.exitCode === 0) return DONE;
+    if (error.code === 'commander.help') return { code: EXIT_USAGE }; // `help nosuch`: it got the whole help.
+    throw usageError('', error.message.replace(/^error: /, ''));
   }
   return ending;
 }
@@ -196,26 +198,30 @@ export function systemContext(): Context {
   };
 }
 
-async function loadNative() {
+async function loadNative(): Promise<NativeBinding> {
   try {
     return (await import('./native-binding.js')).native;
   } catch (error) {
-    const missing = errorCode(error) === 'MODULE_NOT_FOUND';
-    const [reason = ''] = (error as Error).message.split('\n');
-    throw new CgoprofError({
-      what: 'cgoprof.node',
-      why: missing ? 'the addon is not built' : `the addon cannot be loaded: ${reason}`,
-      hint: missing ? 'Run npm run build in the cgoprof directory.' : 'Are libdw and libelf installed? npm run build',
-      cause: error,
-    });
+    throw addonMissing(error);
   }
+}
+
+export function addonMissing(error: unknown): CgoprofError {
+  const what = 'cgoprof.node';
+  if (errorCode(error) === 'MODULE_NOT_FOUND') {
+    const hint = 'Run npm run build in the cgoprof directory.';
+    return new CgoprofError({ what, why: 'the addon is not built', hint, cause: error });
+  }
+  const [reason = ''] = (error as Error).message.split('\n');
+  const hint = 'Are libdw and libelf installed? Run npm run build in the cgoprof directory.';
+  return new CgoprofError({ what, why: `the addon cannot be loaded: ${reason}`, hint, cause: error });
 }
 
 /**
  * Writes to the descriptor itself. Node's own streams would make a pipe non-blocking, for the command under `run` as
  * well, which shares it and may not be prepared for that.
  */
-function writeAll(fd: number, data: string | Uint8Array): void {
+export function writeAll(fd: number, data: string | Uint8Array): void {
   let rest: Uint8Array = typeof data === 'string' ? Buffer.from(data) : data;
   while (rest.length > 0) {
     try {

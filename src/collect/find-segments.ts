@@ -20,9 +20,9 @@ export interface FoundSegment {
 export const SEGMENT_NAME = /^(\d+)-(\d+)\.seg$/;
 
 /**
- * Directories in which segments of dead processes may lie: CGOPROF_DIR where it is set, and the default directories,
- * which for root are everybody's. A directory that is not its user's own is passed over, so that nobody can lead us
- * elsewhere by a link.
+ * Directories in which segments of dead processes may lie: CGOPROF_DIR where it is set (the library takes absolute paths
+ * only), and the default directories, which for root are everybody's. A directory that is not its user's own is passed
+ * over, so that nobody can lead us elsewhere by a link.
  */
 export function segmentDirectories(context: Context): string[] {
   const names = context.uid === 0 ? listDirectory(context.shmRoot) : [`cgoprof-${context.uid}`];
@@ -31,7 +31,7 @@ export function segmentDirectories(context: Context): string[] {
     .filter((name) => isOwnDirectory(join(context.shmRoot, name), Number(name.slice('cgoprof-'.length))))
     .map((name) => join(context.shmRoot, name));
   const chosen = context.env.CGOPROF_DIR;
-  return chosen ? [...new Set([chosen, ...defaults])] : defaults;
+  return chosen?.startsWith('/') ? [...new Set([chosen, ...defaults])] : defaults;
 }
 
 /** Segment files in those directories. */
