@@ -29,8 +29,12 @@ export class FakeWorld {
   readonly procRoot = join(this.root, 'proc');
   readonly shmRoot = join(this.root, 'shm');
   readonly libraryPath = join(this.root, 'lib/libcgoprof.so');
-  /** What the addon finds in a file: a segment, a header of one, or an error with a code. */
+  /** What the addon finds in a file: a segment, or an error with a code. */
   readonly segments = new Map<string, Segment | Error>();
+  /** ... in a file that is not in the map: for segments that a process of the test makes. */
+  readUnknown: (path: string) => Segment = (path) => {
+    throw codedError('ENOENT', `${path}: no such file or directory`);
+  };
   readonly executables = new Map<string, ExecutableInfo | Error>();
   out = '';
   err = '';
@@ -117,7 +121,7 @@ export class FakeWorld {
   };
 
   #read(path: string): Segment {
-    const found = this.segments.get(path) ?? codedError('ENOENT', `${path}: no such file or directory`);
+    const found = this.segments.get(path) ?? this.readUnknown(path);
     if (found instanceof Error) throw found;
     return found;
   }
