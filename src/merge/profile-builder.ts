@@ -93,11 +93,18 @@ function overlaps(a: MappingSpec, b: MappingSpec): boolean {
   return a.start < b.limit && b.start < a.limit;
 }
 
+/** A mapping as one source describes it, and where it went. */
+interface Placement {
+  readonly spec: MappingSpec;
+  readonly placed: PlacedMapping;
+}
+
 export class ProfileBuilder {
   readonly #strings = new StringTable();
   readonly #mappingSpecs: MappingSpec[] = [];
-  readonly #mappingIds = new Map<string, number>();
-  readonly #mappingIdsByBase = new Map<bigint, number[]>();
+  readonly #mappings = new Map<string, { readonly id: number; readonly start: bigint }>();
+  /** By mappingBase. */
+  readonly #placements = new Map<bigint, Placement[]>();
   readonly #functions: ProfileFunction[] = [];
   readonly #functionIds = new Map<string, number>();
   readonly #locations: Location[] = [];
@@ -113,34 +120,25 @@ export class ProfileBuilder {
 
   /** The first mapping added stays first: readers take it for the main binary. */
   addMapping(spec: MappingSpec): PlacedMapping {
-    const samePlace = this.#findSamePlace(spec);
-    if (samePlace !== undefined) return { id: samePlace, shift: 0n };
-    const key = mappingKey(spec);
-    const sameKey = this.#mappingIds.get(key);
-    const first = this.#mappingSpecs[(sameKey ?? 0) - 1];
-    if (sameKey !== undefined && first !== undefined) return { id: sameKey, shift: first.start - spec.start };
-    const id = this.#mappingSpecs.push(spec);
-    this.#mappingIds.set(key, id);
-    this.#idsAtBase(spec).push(id);
-    return { id, shift: 0n };
-  }
-
-  /**
-   * Finds the same file at the same place in the same address space, as another source describes it: Go copies the
-   * lines of /proc/self/maps, a segment's module has the ELF segment, whose ends need not be those of a page.
-   */
-  #findSamePlace(spec: MappingSpec): number | undefined {
-    return this.#idsAtBase(spec).find((id) => {
-      const other = this.#mappingSpecs[id - 1];
-      return other !== undefined && overlaps(spec, other) && isSameFile(spec, other);
-    });
-  }
-
-  #idsAtBase(spec: MappingSpec): number[] {
     const base = mappingBase(spec);
-    const ids = this.#mappingIdsByBase.get(base) ?? [];
-    this.#mappingIdsByBase.set(base, ids);
-    return ids;
+    const here = this.#placements.get(base) ?? [];
+    // The same file at the same place in the same address space may be described differently: Go copies the lines of
+    // /proc/self/maps, a segment's module has the ELF segment, whose ends need not be those of a page.
+    const known = here.find((other) => overlaps(spec, other.spec) && isSameFile(spec, other.spec));
+    if (known !== undefined) return known.placed;
+    const placed = this.#placeByKey(spec);
+    here.push({ spec, placed });
+    this.#placements.set(base, here);
+    return placed;
+  }
+
+  #placeByKey(spec: MappingSpec): PlacedMapping {
+    const key = mappingKey(spec);
+    const first = this.#mappings.get(key);
+    if (first !== undefined) return { id: first.id, shift: first.start - spec.start };
+    const id = this.#mappingSpecs.push(spec);
+    this.#mappings.set(key, { id, start: spec.start });
+    return { id, shift: 0n };
   }
 
   addFunction(spec: FunctionSpec): number {
@@ -231,7 +229,7 @@ export class ProfileBuilder {
       sampleType: SAMPLE_TYPES.map(valueType),
       // Values of opposite sign, as in a delta profile, may have cancelled out.
       sample: [...this.#samples.values()].filter((sample) => sample.value.some((value) => value !== 0)),
-      mapping: this.#mappings(),
+      mapping: this.#buildMappings(),
       location: this.#locations,
       function: this.#functions,
       timeNanos: header.timeNanos,
@@ -250,7 +248,7 @@ export class ProfileBuilder {
    * hasFunctions is set on every mapping, whatever is known of it: it is what keeps `go tool pprof` from looking for
    * binaries, and from asking the server, for names that it would get wrong. The other three tell what is there.
    */
-  #mappings(): Mapping[] {
+  #buildMappings(): Mapping[] {
     const mappings = this.#mappingSpecs.map(
       (spec, i) =>
         new Mapping({

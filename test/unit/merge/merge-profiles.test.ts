@@ -133,6 +133,25 @@ describe('locations', () => {
     expect(readProfile(merged).samples.map(({ values }) => values)).toEqual([[14, 14294, 14, 14294]]);
   });
 
+  test('of two runs are one on all four sides, however each describes the mapping', () => {
+    const shift = 0x5555_0000_0000n;
+    const sides = [0n, shift].map((by) => {
+      const mappings = GO_MAPPINGS.map((one) => ({ ...one, start: one.start + by, limit: one.limit + by }));
+      const go = parsed({ samples: [{ ...GO_SAMPLE, stack: [`${line} +${address + by}`] }], mappings });
+      const module = { ...MAIN, textStart: MAIN.textStart + 0x1c0n + by, textEnd: MAIN.textEnd - 7n + by };
+      const modules = [{ ...module, textOffset: MAIN.textOffset + 0x1c0n, bias: by }];
+      const { segment } = symbolizedSegment({ modules, buckets: [{ ...C_BUCKET, stack: ['f'] }] });
+      const pc = address + 1n + by;
+      const buckets = segment.buckets.map((one) => ({ ...one, frames: BigUint64Array.of(pc) }));
+      const lines = [{ name: 'main.main', systemName: 'main.main', file: 'main.go', line: 5, startLine: 0 }];
+      const locations = new Map([[MAIN.id, new Map([[pc, { lines, isGo: true }]])]]);
+      return { go, c: cProfile({ segment: { ...segment, buckets }, locations }, { showPlumbing: false }) };
+    });
+    const merged = mergeProfiles({ go: sides.map(({ go }) => go), c: sides.map(({ c }) => c) });
+    expect(merged.location.map((location) => location.address)).toEqual([address]);
+    expect(merged.mapping).toHaveLength(1);
+  });
+
   test('without a function get a name that keeps them apart', () => {
     const libc = GO_MAPPINGS[1]?.start ?? 0n;
     const go = parsed({ samples: [{ ...GO_SAMPLE, stack: [` +${libc + 0x123n}`, ' +3735928559'] }] });
