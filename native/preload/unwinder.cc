@@ -17,7 +17,7 @@ uint64_t PackOffset(int32_t offset) { return static_cast<uint64_t>(offset / 8) &
 
 int32_t UnpackOffset(uint64_t bits) {
   const uint32_t top = static_cast<uint32_t>(bits) << (32 - kOffsetBits);
-  return static_cast<int32_t>(top) >> (32 - kOffsetBits) << 3;
+  return (static_cast<int32_t>(top) >> (32 - kOffsetBits)) * 8;
 }
 
 uint64_t Pack(const FrameRule& rule, uint32_t module_id) {
