@@ -11,8 +11,8 @@
 
 namespace cgoprof {
 
-// Filled with Add, then Seal, then asked. Ranges may overlap (functions that the linker discarded keep ranges near 0, and
-// aliases share theirs), so a look-up visits every range that contains the address.
+// Filled with Add, then Seal, then asked. Ranges may overlap (functions that the linker discarded keep ranges near 0,
+// and aliases share theirs), so a look-up visits every range that contains the address.
 template <typename Value>
 class RangeIndex {
  public:
