@@ -1,5 +1,5 @@
-// Go addresses to functions and lines, by .gopclntab: names, files, lines and inlining come out exactly as Go's own heap
-// profile writes them, so that a Go function is one node in a merged profile.
+// Go addresses to functions and lines, by .gopclntab: names, files, lines and inlining come out exactly as Go's own
+// heap profile writes them, so that a Go function is one node in a merged profile.
 //
 // Formats: runtime/symtab.go, runtime/symtabinl.go and runtime/runtime2.go (_func) of Go 1.18 to 1.27.
 #ifndef CGOPROF_ADDON_GO_PCLNTAB_H_
@@ -23,9 +23,9 @@ namespace cgoprof {
 // What the table knows of an address.
 struct GoLocation {
   enum Kind {
-    kNothing,   // not in the text that Go linked, or the table is damaged there
-    kGo,        // Go code, also Go's assembly
-    kForeign,   // C that Go's internal linker put between Go functions: lines hold its name at most
+    kNothing,  // not in the text that Go linked, or the table is damaged there
+    kGo,       // Go code, also Go's assembly
+    kForeign,  // C that Go's internal linker put between Go functions: lines hold its name at most
   };
   Kind kind = kNothing;
   // Innermost inlined function first. Compiler-made wrappers are left out, as in runtime.Callers, so there can be none.

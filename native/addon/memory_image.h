@@ -1,5 +1,5 @@
-// The initialized memory of an ELF image, by virtual address, as the loader would lay it out at bias 0: what Go's runtime
-// tables are read from. Also made from plain bytes, by tests and fuzzers.
+// The initialized memory of an ELF image, by virtual address, as the loader would lay it out at bias 0: what Go's
+// runtime tables are read from. Also made from plain bytes, by tests and fuzzers.
 #ifndef CGOPROF_ADDON_MEMORY_IMAGE_H_
 #define CGOPROF_ADDON_MEMORY_IMAGE_H_
 

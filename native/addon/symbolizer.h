@@ -1,5 +1,5 @@
-// Turns the addresses of one module into functions and lines: Go code by .gopclntab, everything else by DWARF and, where
-// there is none, by the ELF symbol tables.
+// Turns the addresses of one module into functions and lines: Go code by .gopclntab, everything else by DWARF and,
+// where there is none, by the ELF symbol tables.
 #ifndef CGOPROF_ADDON_SYMBOLIZER_H_
 #define CGOPROF_ADDON_SYMBOLIZER_H_
 
@@ -24,8 +24,9 @@ struct SymbolizeRequest {
 };
 
 struct SymbolizeResult {
-  // Per address, innermost inlined function first; [] when nothing is known. Also [] where is_go is 1 for a wrapper that
-  // the Go compiler made (method value, go and defer statements with arguments): Go's own profiles leave those out.
+  // Per address, innermost inlined function first; [] when nothing is known. Also [] where is_go is 1 for a wrapper
+  // that the Go compiler made (method value, go and defer statements with arguments): Go's own profiles leave those
+  // out.
   std::vector<std::vector<SourceLine>> lines;
   // 1 where the address lies in Go code.
   std::vector<uint8_t> is_go;
