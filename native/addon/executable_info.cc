@@ -18,6 +18,8 @@ namespace cgoprof {
 namespace {
 
 constexpr size_t kMaxProgramHeaders = 1024;  // linkers write about ten
+constexpr size_t kMaxSections = 1024;        // about forty
+constexpr size_t kMaxSectionNameBytes = 64 << 10;
 constexpr size_t kMaxInterpreterBytes = 4096;
 constexpr size_t kMaxNoteBytes = 64 << 10;
 constexpr size_t kMaxScriptLine = 256;  // BINPRM_BUF_SIZE: how far the kernel looks
@@ -68,6 +70,21 @@ std::vector<Elf64_Phdr> ReadProgramHeaders(const InputFile& file, const Elf64_Eh
   return segments;
 }
 
+// A Go program linked with -ldflags=-buildid= has no note, but it keeps the section that `go version` reads.
+bool HasGoBuildInfo(const InputFile& file, const Elf64_Ehdr& header) {
+  constexpr std::string_view kName(".go.buildinfo\0", 14);
+  if (header.e_shentsize != sizeof(Elf64_Shdr) || header.e_shstrndx >= header.e_shnum) return false;
+  std::vector<Elf64_Shdr> sections(std::min<size_t>(header.e_shnum, kMaxSections));
+  sections.resize(file.ReadUpTo(header.e_shoff, sections.data(), sections.size() * sizeof(Elf64_Shdr)) /
+                  sizeof(Elf64_Shdr));
+  if (header.e_shstrndx >= sections.size()) return false;
+  const Elf64_Shdr& strings = sections[header.e_shstrndx];
+  const std::string names = ReadSome(file, strings.sh_offset, strings.sh_size, kMaxSectionNameBytes);
+  return std::any_of(sections.begin(), sections.end(), [&](const Elf64_Shdr& section) {
+    return section.sh_name < names.size() && names.compare(section.sh_name, kName.size(), kName) == 0;
+  });
+}
+
 void InspectElf(const InputFile& file, const Elf64_Ehdr& header, ExecutableInfo* info) {
   info->format = ExecutableFormat::kElf;
   info->machine = MachineName(header);
@@ -82,6 +99,7 @@ void InspectElf(const InputFile& file, const Elf64_Ehdr& header, ExecutableInfo*
       info->is_go = HasGoNote(notes, segment.p_align == 8 ? 8 : 4);
     }
   }
+  info->is_go = info->is_go || HasGoBuildInfo(file, header);
 }
 
 // `line`: the file's first bytes, "#!" included. Splits it as the kernel does (fs/binfmt_script.c).

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 
+#include "preload/elf_sections.h"
 #include "preload/environment.h"
 #include "preload/prune.h"
 #include "preload/raw_syscall.h"
@@ -22,7 +23,7 @@ namespace {
 bool keep_segment;
 
 // Looks for the note with which the Go linker marks every program ("Go", type 4: the Go build id).
-bool HasGoNote(uintptr_t notes, uint64_t length) {
+bool IsGoNote(uintptr_t notes, uint64_t length) {
   constexpr uint32_t kGoBuildId = 4;
   for (uint64_t at = 0; at + sizeof(Elf64_Nhdr) + 4 <= length;) {
     const Elf64_Nhdr* note = reinterpret_cast<const Elf64_Nhdr*>(notes + at);
@@ -36,7 +37,7 @@ bool HasGoNote(uintptr_t notes, uint64_t length) {
   return false;
 }
 
-bool IsGoProgram() {
+bool HasGoNote() {
   const Elf64_Phdr* headers = reinterpret_cast<const Elf64_Phdr*>(getauxval(AT_PHDR));
   const uint64_t count = getauxval(AT_PHNUM);
   if (headers == nullptr) return false;
@@ -45,9 +46,16 @@ bool IsGoProgram() {
     if (headers[i].p_type == PT_PHDR) bias = reinterpret_cast<uintptr_t>(headers) - headers[i].p_vaddr;
   }
   for (uint64_t i = 0; i < count; i++) {
-    if (headers[i].p_type == PT_NOTE && HasGoNote(headers[i].p_vaddr + bias, headers[i].p_memsz)) return true;
+    if (headers[i].p_type == PT_NOTE && IsGoNote(headers[i].p_vaddr + bias, headers[i].p_memsz)) return true;
   }
   return false;
+}
+
+// -ldflags=-buildid= takes the note away; what `go version` reads stays.
+bool HasGoBuildInfo() {
+  SectionQuery query = {".go.buildinfo", 0, 0};
+  FindSections(&query, 1);
+  return query.bytes != 0;
 }
 
 bool IsNamed(const char* name) {
@@ -61,7 +69,7 @@ bool IsNamed(const char* name) {
 
 bool IsChosen(const Settings& settings) {
   if (strcmp(settings.profile, "all") == 0) return true;
-  if (strcmp(settings.profile, "go") == 0) return IsGoProgram();
+  if (strcmp(settings.profile, "go") == 0) return HasGoNote() || HasGoBuildInfo();
   return IsNamed(settings.profile);
 }
 

@@ -107,6 +107,35 @@ TEST(ExecutableInfo, FindsTheGoNoteBehindOthers) {
   EXPECT_TRUE(Inspect(MakeElf({{PT_NOTE, property + kGoNote, 8}})).is_go);
 }
 
+// Puts two sections behind the image: one with the given name, and the table of names.
+std::string WithSection(std::string file, const std::string& name) {
+  const std::string names = "\0"s + name + "\0.shstrtab\0"s;
+  Elf64_Shdr sections[2] = {};
+  sections[0].sh_name = 1;
+  sections[1].sh_name = static_cast<uint32_t>(name.size() + 2);
+  sections[1].sh_offset = file.size();
+  sections[1].sh_size = names.size();
+  Elf64_Ehdr header;
+  memcpy(&header, file.data(), sizeof(header));
+  header.e_shoff = file.size() + names.size();
+  header.e_shentsize = sizeof(Elf64_Shdr);
+  header.e_shnum = 2;
+  header.e_shstrndx = 1;
+  memcpy(file.data(), &header, sizeof(header));
+  return file + names + std::string(reinterpret_cast<const char*>(sections), sizeof(sections));
+}
+
+TEST(ExecutableInfo, TellsAGoProgramWhoseBuildIdWasLeftOut) {
+  const std::string image = MakeElf({{PT_INTERP, "/lib/ld.so"}, {PT_NOTE, kGnuNote}});
+  EXPECT_TRUE(Inspect(WithSection(image, ".go.buildinfo")).is_go);
+  EXPECT_FALSE(Inspect(WithSection(image, ".go.buildinfox")).is_go);
+  EXPECT_FALSE(Inspect(WithSection(image, ".gopher")).is_go);
+  const std::string whole = WithSection(image, ".go.buildinfo");
+  for (size_t length = image.size(); length < whole.size(); length++) {
+    EXPECT_FALSE(Inspect(whole.substr(0, length)).is_go) << length;
+  }
+}
+
 TEST(ExecutableInfo, OtherNotesAreNotGos) {
   EXPECT_FALSE(Inspect(MakeElf({{PT_NOTE, kGnuNote}})).is_go);
   EXPECT_FALSE(Inspect(MakeElf({{PT_NOTE, MakeNote("Go\0\0"sv, 3, "x")}})).is_go);
