@@ -7,10 +7,10 @@ import { resolveTarget } from '../collect/target.js';
 import { type Context, DONE, type Ending, say } from '../context.js';
 import { usageError } from '../errors.js';
 import { cProfile } from '../merge/c-profile.js';
-import { parseHeapProfile } from '../merge/go-profile.js';
 import { mergeProfiles } from '../merge/merge-profiles.js';
 import { segmentNotes } from '../merge/segment-notes.js';
 import { checkOutput, presentProfile } from '../present/output.js';
+import { parseProfile } from './parse-profile.js';
 import { symbolizeSegments } from './symbolize-segments.js';
 
 export interface HeapOptions {
@@ -34,7 +34,7 @@ export async function heap(context: Context, target: string, options: HeapOption
   checkOutput(context, output);
   // Go first: its collection may run finalizers that free C memory.
   const go = source.kind === 'none' ? [] : [await fetchGoHeap(source)];
-  const goProfiles = go.map(({ bytes, name }) => parseHeapProfile(bytes, name));
+  const goProfiles = go.map(({ bytes, name }) => parseProfile(bytes, name));
   const segment = readSegment(native, found.path);
 
   const symbolized = await symbolizeSegments(context, native, [{ segment, livePid: found.livePid }]);

@@ -8,11 +8,11 @@ import { readSegment } from '../collect/read-segment.js';
 import { type Context, DONE, type Ending, say } from '../context.js';
 import { CgoprofError, systemReason, usageError } from '../errors.js';
 import { cProfile } from '../merge/c-profile.js';
-import { parseHeapProfile } from '../merge/go-profile.js';
 import { mergeProfiles } from '../merge/merge-profiles.js';
 import { segmentNotes } from '../merge/segment-notes.js';
 import type { NativeBinding } from '../native-binding.js';
 import { checkOutput, presentProfile } from '../present/output.js';
+import { parseProfile } from './parse-profile.js';
 import { type CollectedSegment, symbolizeSegments } from './symbolize-segments.js';
 
 export interface MergeOptions {
@@ -53,7 +53,7 @@ function collectInputs(
   for (const path of inputs) {
     const input = readInput(path);
     if (input !== 'segment') {
-      profiles.push(parseHeapProfile(input, path));
+      profiles.push(parseProfile(input, path));
       continue;
     }
     const segment = readSegment(native, path);

@@ -5,7 +5,7 @@
 import type { Profile } from 'pprof-format';
 import { DEFAULT_LIMITS, fetchGoHeap, type GoSource } from '../collect/go-heap.js';
 import { LastGood } from '../collect/poll-last-good.js';
-import { parseHeapProfile } from '../merge/go-profile.js';
+import { parseProfile } from './parse-profile.js';
 
 export interface DatedProfile {
   readonly profile: Profile;
@@ -23,7 +23,7 @@ export function watchGoSide(source: GoSource, intervalMs: number): GoSide {
   if (source.kind === 'none') return { finish: async () => ({ last: undefined, error: undefined }) };
   const ask = async (cancel?: AbortSignal): Promise<DatedProfile> => {
     const { bytes, name, takenAt } = await fetchGoHeap(source, DEFAULT_LIMITS, cancel);
-    return { profile: parseHeapProfile(bytes, name), name, takenAt };
+    return { profile: parseProfile(bytes, name), name, takenAt };
   };
   if (source.kind === 'file') {
     return {
