@@ -55,6 +55,14 @@ bool RemoveOurEntry(char* list) {
   return out == list;
 }
 
+// True if nothing of the entry is to stay; takes our part out of LD_PRELOAD.
+bool IsToGo(char* entry) {
+  constexpr char kPreload[] = "LD_PRELOAD=";
+  constexpr size_t kPreloadBytes = sizeof(kPreload) - 1;
+  if (strncmp(entry, kPrefix, sizeof(kPrefix) - 1) == 0) return true;
+  return strncmp(entry, kPreload, kPreloadBytes) == 0 && RemoveOurEntry(entry + kPreloadBytes);
+}
+
 }  // namespace
 
 bool ReadSettings(char** environment, Settings* settings) {
@@ -70,12 +78,13 @@ bool ReadSettings(char** environment, Settings* settings) {
   return directory.Add("/dev/shm/cgoprof-").Add(static_cast<uint64_t>(RawSyscall(SYS_geteuid))).ok();
 }
 
-void LeaveEnvironment(char** environment) {
+void LeaveEnvironment(char** environment, Removal removal) {
   char** out = environment;
   for (char** in = environment; *in != nullptr; in++) {
-    constexpr char kPreload[] = "LD_PRELOAD=";
-    if (strncmp(*in, kPrefix, sizeof(kPrefix) - 1) == 0) continue;
-    if (strncmp(*in, kPreload, sizeof(kPreload) - 1) == 0 && RemoveOurEntry(*in + sizeof(kPreload) - 1)) continue;
+    if (IsToGo(*in)) {
+      if (removal == Removal::kCompact) continue;
+      **in = '\0';
+    }
     *out++ = *in;
   }
   *out = nullptr;

@@ -28,10 +28,19 @@ struct Settings {
 // be printed here). False if no directory can be named.
 bool ReadSettings(char** environment, Settings* settings);
 
+enum class Removal {
+  // The entries behind move up, as unsetenv does it.
+  kCompact,
+  // The entry stays in its place as an empty string. Go programs need that: the Go runtime looks for the auxiliary
+  // vector behind the NULL that ends the environment, and finds something else there if that NULL has moved. It ignores
+  // empty entries itself and does not pass them on.
+  kBlank,
+};
+
 // Removes our entry from LD_PRELOAD (the user's own stay, and the variable goes if none is left) and every CGOPROF_*
-// variable, in place. In place, because a Go program reads the vector it was started with, not libc's `environ`; for
-// that reason too the vector is compacted, not copied. Must run before the program does.
-void LeaveEnvironment(char** environment);
+// variable. In place, because a Go program reads the vector it was started with, not libc's `environ`. Must run before
+// the program does.
+void LeaveEnvironment(char** environment, Removal removal);
 
 }  // namespace cgoprof
 

@@ -33,10 +33,15 @@ class Environment {
 
 using Strings = std::vector<std::string>;
 
+// The vector must keep its length: behind it lies what the kernel tells a program (its page size, for one).
 Strings After(Strings entries) {
+  const size_t length = entries.size();
   Environment environment(std::move(entries));
   LeaveEnvironment(environment.get());
-  return environment.Now();
+  Strings now = environment.Now();
+  EXPECT_EQ(now.size(), length);
+  while (!now.empty() && now.back().empty()) now.pop_back();
+  return now;
 }
 
 TEST(LeaveEnvironment, RemovesOurVariablesAndKeepsTheRestInOrder) {
@@ -50,6 +55,12 @@ TEST(LeaveEnvironment, KeepsTheUsersOwnPreloads) {
   EXPECT_EQ(After({"LD_PRELOAD=libcgoprof.so"}), (Strings{}));
   EXPECT_EQ(After({"LD_PRELOAD=/x/notlibcgoprof.so"}), (Strings{"LD_PRELOAD=/x/notlibcgoprof.so"}));
   EXPECT_EQ(After({"LD_PRELOAD_X=libcgoprof.so"}), (Strings{"LD_PRELOAD_X=libcgoprof.so"}));
+}
+
+TEST(LeaveEnvironment, KeepsTheVectorsLengthForGo) {
+  EXPECT_EQ(After({"A=1", "CGOPROF_RATE=1", "LD_PRELOAD=/x/libcgoprof.so", "CGOPROF_DIR=/d", "B=2"}, Removal::kBlank),
+            (Strings{"A=1", "", "", "", "B=2"}));
+  EXPECT_EQ(After({"LD_PRELOAD=/x/libcgoprof.so:/y.so", "A=1"}, Removal::kBlank), (Strings{"LD_PRELOAD=/y.so", "A=1"}));
 }
 
 TEST(ReadSettings, HasDefaults) {
