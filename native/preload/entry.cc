@@ -67,17 +67,21 @@ bool IsNamed(const char* name) {
   return strcmp(BaseName(path), name) == 0;
 }
 
-bool IsChosen(const Settings& settings) {
+bool IsGoProgram() { return HasGoNote() || HasGoBuildInfo(); }
+
+bool IsChosen(const Settings& settings, bool is_go) {
   if (strcmp(settings.profile, "all") == 0) return true;
-  if (strcmp(settings.profile, "go") == 0) return HasGoNote() || HasGoBuildInfo();
+  if (strcmp(settings.profile, "go") == 0) return is_go;
   return IsNamed(settings.profile);
 }
 
 __attribute__((constructor)) void Load() {
   Settings settings;
-  if (getauxval(AT_SECURE) != 0 || !ReadSettings(environ, &settings) || !IsChosen(settings)) return;
+  if (getauxval(AT_SECURE) != 0 || !ReadSettings(environ, &settings)) return;
+  const bool is_go = IsGoProgram();
+  if (!IsChosen(settings, is_go)) return;
   keep_segment = settings.keep;
-  if (!settings.follow) LeaveEnvironment(environ);
+  if (!settings.follow) LeaveEnvironment(environ, is_go ? Removal::kBlank : Removal::kCompact);
   PruneDeadSegments(settings.directory);
   StartRecorder({settings.directory, settings.rate, settings.run_id, CapacityFor(settings.rate)});
 }
