@@ -1,6 +1,6 @@
 // Promise: a command under `cgoprof run` behaves as it does without: its signals, its output, its end; and with -o its
 // profile is written however it ends.
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -226,6 +226,26 @@ describe('the command does not notice', () => {
     const { stdout } = await run(['--', 'sh', '-c', 'echo "$0"']);
     expect(stdout).toBe('sh\n');
   });
+});
+
+it.skipIf(process.getuid?.() !== 0)('a service in a container is seen from outside (needs root)', async ({ skip }) => {
+  const unshare = ['unshare', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc'];
+  if (spawnSync('unshare', [...unshare.slice(1), 'true']).status !== 0) skip('namespaces cannot be made here');
+  const { stdout: env } = await shop.run(['env', '--rate', '1', '--profile', 'service']);
+  const script = 'mount -t tmpfs none /dev/shm && exec env "$@"';
+  const [command = '', ...args] = [...unshare, 'sh', '-c', script, 'sh', ...env.trim().split('\n'), service];
+  const container = spawn(command, args, { cwd: shop.root, stdio: 'ignore' });
+  try {
+    await until(() => existsSync(shop.path('ready')));
+    const pid = servicePid();
+    const rows = JSON.parse((await shop.run(['ps', '--json'])).stdout) as { pid: number }[];
+    expect(rows.find((row) => row.pid === pid)).toMatchObject({ state: 'running', live: 11 });
+    expect((await shop.run(['heap', `${pid}`, '-o', output()])).code).toBe(0);
+    expect(await held()).toBe(HELD);
+  } finally {
+    container.kill('SIGKILL');
+    await once(container, 'exit');
+  }
 });
 
 it('env starts a service anywhere', async () => {
