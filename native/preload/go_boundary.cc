@@ -127,12 +127,23 @@ CrossResult GoBoundary::Cross(StackMemory* memory, Registers* registers, Stack* 
   return WalkGoroutine(memory, goroutine, record, registers, stack);
 }
 
+// Whether the words at a return into asmcgocall are what they must be, asked of the kernel step by step: what the search
+// met may be a left-over of an earlier call.
+bool GoBoundary::IsReturnToGo(StackMemory* memory, uintptr_t sp) const {
+  uintptr_t g, depth;
+  if (!memory->Load(sp + abi_.g_slot, &g) || !memory->Load(sp + abi_.depth_slot, &depth)) return false;
+  if (g == 0 || (g & 7) != 0 || !IsReadable(g) || !IsReadable(g + 8)) return false;
+  const uintptr_t return_slot = LoadWord(g + 8) - depth + (abi_.frame_record ? 8 : 0);
+  return (return_slot & 7) == 0 && return_slot > LoadWord(g) && IsReadable(return_slot) &&
+         functions_->text.Contains(LoadWord(return_slot));
+}
+
 bool GoBoundary::FindReturnToGo(StackMemory* memory, uintptr_t sp, Registers* registers) const {
   // The C side of runtime/cgo and of cgo's wrappers has small frames.
   constexpr uintptr_t kMostBytes = 2048;
   uintptr_t word;
   for (uintptr_t at = sp; at < sp + kMostBytes && memory->Load(at, &word); at += 8) {
-    if (!functions_->asmcgocall.Contains(word)) continue;
+    if (!functions_->asmcgocall.Contains(word) || !IsReturnToGo(memory, at + 8)) continue;
     *registers = {word, at + 8, 0};
     return true;
   }

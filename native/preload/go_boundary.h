@@ -82,6 +82,7 @@ class GoBoundary {
                             Stack* stack);
   CrossResult WalkSystemStack(StackMemory* memory, uintptr_t record, Stack* stack);
   CrossResult EnterC(StackMemory* memory, uintptr_t record, Registers* registers, Stack* stack);
+  bool IsReturnToGo(StackMemory* memory, uintptr_t sp) const;
   bool AddFrame(uintptr_t pc, Stack* stack) const;
 
   const GoFunctions* functions_;
