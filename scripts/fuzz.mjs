@@ -4,19 +4,13 @@
 // that fails is worth a seed there and a test of its own.
 import { existsSync, mkdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { buildWithCmake } from './lib/cmake.mjs';
 import { ensurePackages } from './lib/debian.mjs';
-import { main, nodeBin, ROOT, run, StepError, say } from './lib/process.mjs';
+import { main, ROOT, run, StepError, say } from './lib/process.mjs';
 import { filesUnder } from './lib/up-to-date.mjs';
 import { setUp } from './setup.mjs';
 
 const BUILD = 'out/native-fuzz';
-
-function build(names) {
-  const compilers = ['--CDCMAKE_C_COMPILER=clang', '--CDCMAKE_CXX_COMPILER=clang++'];
-  const configuration = ['-d', 'native', '-O', BUILD, '--CDCGOPROF_FUZZ=ON', ...compilers];
-  run([nodeBin('cmake-js'), 'configure', ...configuration], { quiet: true });
-  run(['cmake', '--build', BUILD, '--target', ...names], { quiet: true });
-}
 
 function fuzz(source, seconds) {
   const name = basename(source, '.cc');
@@ -43,6 +37,7 @@ await main(() => {
   ensurePackages(['fuzz']);
   const sources = filesUnder('test/native').filter((file) => file.endsWith('_fuzz.cc'));
   say(`clang: ${sources.length} fuzzers → ${BUILD}`);
-  build(sources.map((source) => basename(source, '.cc')));
+  const settings = ['CGOPROF_FUZZ=ON', 'CMAKE_C_COMPILER=clang', 'CMAKE_CXX_COMPILER=clang++'];
+  buildWithCmake(BUILD, { settings, targets: sources.map((source) => basename(source, '.cc')) });
   for (const source of sources) fuzz(source, seconds);
 });

@@ -1,6 +1,7 @@
 // npm run test:sanitize: the native tests under AddressSanitizer with UndefinedBehaviorSanitizer, then under
 // ThreadSanitizer. Each has a build folder of its own.
-import { main, nodeBin, run, say } from './lib/process.mjs';
+import { buildWithCmake } from './lib/cmake.mjs';
+import { main, run, say } from './lib/process.mjs';
 import { setUp } from './setup.mjs';
 
 const BUILDS = [
@@ -19,8 +20,7 @@ await main(() => {
   setUp({ withTests: true });
   for (const { folder, sanitizers } of BUILDS) {
     say(`native tests with -fsanitize=${sanitizers} → ${folder}`);
-    const configuration = ['-d', 'native', '-O', folder, `--CDCGOPROF_SANITIZE=${sanitizers}`];
-    run([nodeBin('cmake-js'), 'compile', ...configuration], { quiet: true });
+    buildWithCmake(folder, { settings: [`CGOPROF_SANITIZE=${sanitizers}`] });
     run(['ctest', '--test-dir', folder, '--output-on-failure', '--no-tests=error', '--parallel', '2'], {
       env: OPTIONS,
     });

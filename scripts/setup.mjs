@@ -7,6 +7,7 @@
 // tests too and installs what they need.
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { buildWithCmake } from './lib/cmake.mjs';
 import { ensurePackages } from './lib/debian.mjs';
 import { findGo } from './lib/go.mjs';
 import { capture, findProgram, main, nodeBin, ROOT, run, StepError, say } from './lib/process.mjs';
@@ -92,8 +93,7 @@ function buildNative(withTests) {
   };
   unlessUpToDate({ ...step, inputs: step.inputs.filter(Boolean) }, () => {
     say(`cmake-js: native/preload → out/native${withTests ? ', with tests' : ''}`);
-    const target = withTests ? [] : ['--target', 'cgoprof'];
-    run([nodeBin('cmake-js'), 'compile', '-d', 'native', '-O', 'out/native', ...target], { quiet: true });
+    buildWithCmake('out/native', { targets: withTests ? [] : ['cgoprof'] });
   });
 }
 
