@@ -124,13 +124,20 @@ class Locator {
     }
     let frame = known.get(pc);
     if (frame === undefined) {
-      frame = this.#filter(this.#makeFrame(moduleId, pc));
+      frame = this.#filter(this.#makeFrame(moduleId, pc), this.#isWrapper(moduleId, pc));
       known.set(pc, frame);
     }
     return frame;
   }
 
-  #filter(whole: Frame): FilteredFrame {
+  /** A function that the Go compiler made (for `go f(x)`, for a method value): Go's own profiles leave it out. */
+  #isWrapper(moduleId: number, pc: bigint): boolean {
+    const known = this.symbolized.locations.get(moduleId)?.get(pc);
+    return known?.isGo === true && known.lines.length === 0;
+  }
+
+  #filter(whole: Frame, isWrapper: boolean): FilteredFrame {
+    if (isWrapper) return { whole, shown: undefined };
     const lines = whole.lines.filter((line) => isShown(line, this.showPlumbing));
     return { whole, shown: lines.length > 0 ? { ...whole, lines } : undefined };
   }

@@ -1,6 +1,6 @@
 /**
  * Segments and symbols written as tables: a frame is the text of its lines, `name@file:line`, innermost inlined
- * function first and joined by ` < `; `?` is a frame that nothing is known of.
+ * function first and joined by ` < `; `?` is a frame that nothing is known of, `wrapper` one that the Go compiler made.
  */
 import type { Segment, SegmentBucket, SegmentHeader, SegmentModule, SourceLine } from '../../src/native-binding.js';
 import type { ResolvedLocation, SymbolizedSegment } from '../../src/symbolize/symbolize-segment.js';
@@ -102,7 +102,7 @@ export function sourceLine(text: string): SourceLine {
 }
 
 function resolve(frame: string): ResolvedLocation {
-  if (frame === '?') return { lines: [], isGo: false };
+  if (frame === '?' || frame === 'wrapper') return { lines: [], isGo: frame === 'wrapper' };
   return { lines: frame.split(' < ').map(sourceLine), isGo: /^\w+\./.test(frame) };
 }
 

@@ -179,6 +179,14 @@ describe('stacks', () => {
   });
 });
 
+describe('wrappers that the Go compiler made', () => {
+  test("are left out, as in Go's own profiles", () => {
+    const stack = ['leak@leak.c:7', 'main.handle@main.go:5', 'wrapper', 'net/http.serve@server.go:9'];
+    expect(stackOf(stack)).toEqual(['leak@leak.c:7', 'main.handle@main.go:5', 'net/http.serve@server.go:9']);
+    expect(stackOf(stack, true)).toEqual(['leak@leak.c:7', 'main.handle@main.go:5', 'net/http.serve@server.go:9']);
+  });
+});
+
 describe('mappings', () => {
   test('the main binary is first, though a library’s frame comes first', () => {
     const { mappings } = read({ modules: [LIBRARY, MAIN], buckets: [{ ...LEAK, stack: ['lib:leak', 'main'] }] });
