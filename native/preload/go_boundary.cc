@@ -114,6 +114,13 @@ CrossResult GoBoundary::EnterC(StackMemory* memory, uintptr_t record, Registers*
   return AddFrame(crosscall, stack) ? CrossResult::kContinueInC : CrossResult::kTooDeep;
 }
 
+FrameKind GoBoundary::KindOfCode(uintptr_t address, bool has_unwind_tables) const {
+  if (functions_->asmcgocall.Contains(address)) return FrameKind::kGoCall;
+  if (functions_->rt0_go.Contains(address)) return FrameKind::kGoCode;
+  if (!has_unwind_tables) return FrameKind::kGoNoCfi;
+  return functions_->text.Contains(address) ? FrameKind::kGoCode : FrameKind::kUnknown;
+}
+
 CrossResult GoBoundary::Cross(StackMemory* memory, Registers* registers, Stack* stack) {
   uintptr_t g, depth, record;
   if (!memory->Load(registers->sp + abi_.g_slot, &g) || !memory->Load(registers->sp + abi_.depth_slot, &depth)) {
@@ -127,12 +134,19 @@ CrossResult GoBoundary::Cross(StackMemory* memory, Registers* registers, Stack* 
   return WalkGoroutine(memory, goroutine, record, registers, stack);
 }
 
-// Whether the words at a return into asmcgocall are what they must be, asked of the kernel step by step: what the search
-// met may be a left-over of an earlier call.
-bool GoBoundary::IsReturnToGo(StackMemory* memory, uintptr_t sp) const {
+// Whether the words at a return into asmcgocall are what they must be, asked of the kernel step by step: what the
+// search met may be a left-over of an earlier call. Sets `fp` to asmcgocall's frame record, 0 if it is not known.
+bool GoBoundary::IsReturnToGo(StackMemory* memory, uintptr_t sp, uintptr_t* fp) const {
   uintptr_t g, depth;
   if (!memory->Load(sp + abi_.g_slot, &g) || !memory->Load(sp + abi_.depth_slot, &depth)) return false;
-  if (g == 0 || (g & 7) != 0 || !IsReadable(g) || !IsReadable(g + 8)) return false;
+  *fp = 0;
+  if (g == 0) {
+    // It was called on the thread's own stack, and keeps its SP where the depth is otherwise.
+    constexpr uintptr_t kMostBytes = 128;
+    if (abi_.frame_record) *fp = depth;
+    return depth > sp && depth - sp <= kMostBytes && (depth & 7) == 0;
+  }
+  if ((g & 7) != 0 || !IsReadable(g) || !IsReadable(g + 8)) return false;
   const uintptr_t return_slot = LoadWord(g + 8) - depth + (abi_.frame_record ? 8 : 0);
   return (return_slot & 7) == 0 && return_slot > LoadWord(g) && IsReadable(return_slot) &&
          functions_->text.Contains(LoadWord(return_slot));
@@ -141,10 +155,11 @@ bool GoBoundary::IsReturnToGo(StackMemory* memory, uintptr_t sp) const {
 bool GoBoundary::FindReturnToGo(StackMemory* memory, uintptr_t sp, Registers* registers) const {
   // The C side of runtime/cgo and of cgo's wrappers has small frames.
   constexpr uintptr_t kMostBytes = 2048;
-  uintptr_t word;
+  uintptr_t word, fp;
   for (uintptr_t at = sp; at < sp + kMostBytes && memory->Load(at, &word); at += 8) {
-    if (!functions_->asmcgocall.Contains(word) || !IsReturnToGo(memory, at + 8)) continue;
-    *registers = {word, at + 8, 0};
+    const bool crosses = functions_->asmcgocall.Contains(word) && IsReturnToGo(memory, at + 8, &fp);
+    if (!crosses && !functions_->rt0_go.Contains(word)) continue;
+    *registers = {word, at + 8, crosses ? fp : 0};
     return true;
   }
   return false;

@@ -25,6 +25,7 @@
 #include <stdint.h>
 
 #include "preload/bucket_table.h"
+#include "preload/cfi.h"
 #include "preload/go_functions.h"
 #include "preload/stack_memory.h"
 
@@ -62,12 +63,16 @@ class GoBoundary {
   bool ready() const { return functions_ != nullptr; }
   const GoFunctions& functions() const { return *functions_; }
 
+  // How to go on at an address of the Go program itself; kUnknown: it is C code with unwind tables. Where a program has
+  // no tables, the Go linker did all the linking, and C code lies among the Go code.
+  FrameKind KindOfCode(uintptr_t address, bool has_unwind_tables) const;
+
   // `registers` are those after the return into runtime.asmcgocall, whose own frame is in `stack` already. Adds the
   // goroutine's frames. Thread-safe; must run on the thread whose stack it is.
   CrossResult Cross(StackMemory* memory, Registers* registers, Stack* stack);
 
-  // For C code without unwind tables (a Go program linked without the system's linker): finds the return into
-  // asmcgocall above `sp`. False if there is none near.
+  // For C code without unwind tables: finds the return into asmcgocall, or into the runtime's start, above `sp`. False
+  // if there is none near.
   bool FindReturnToGo(StackMemory* memory, uintptr_t sp, Registers* registers) const;
 
  private:
@@ -82,7 +87,7 @@ class GoBoundary {
                             Stack* stack);
   CrossResult WalkSystemStack(StackMemory* memory, uintptr_t record, Stack* stack);
   CrossResult EnterC(StackMemory* memory, uintptr_t record, Registers* registers, Stack* stack);
-  bool IsReturnToGo(StackMemory* memory, uintptr_t sp) const;
+  bool IsReturnToGo(StackMemory* memory, uintptr_t sp, uintptr_t* fp) const;
   bool AddFrame(uintptr_t pc, Stack* stack) const;
 
   const GoFunctions* functions_;

@@ -109,10 +109,9 @@ struct Wanted {
 
 bool ScanFunctions(const Table& table, GoFunctions* out) {
   const Wanted wanted[] = {
-      {"runtime.asmcgocall", &out->asmcgocall},
-      {"runtime.asmcgocall_landingpad", &out->asmcgocall_landingpad},
-      {"runtime.cgocall", &out->cgocall},
-      {"runtime.cgocallback", &out->cgocallback},
+      {"runtime.asmcgocall", &out->asmcgocall}, {"runtime.asmcgocall_landingpad", &out->asmcgocall_landingpad},
+      {"runtime.cgocall", &out->cgocall},       {"runtime.cgocallback", &out->cgocallback},
+      {"runtime.rt0_go", &out->rt0_go},
   };
   FunctionRow row, next;
   if (!table.Row(0, &row)) return false;

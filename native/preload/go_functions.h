@@ -32,11 +32,12 @@ struct NamedFunction {
 };
 
 struct GoFunctions {
-  AddressRange text;  // all Go code
+  AddressRange text;  // all Go code; and the C code, where the Go linker did all the linking
   NamedFunction asmcgocall;
   NamedFunction asmcgocall_landingpad;  // Go 1.22 and later
   NamedFunction cgocall;
   NamedFunction cgocallback;
+  NamedFunction rt0_go;  // where the runtime starts; calls C while there is no goroutine yet
   // Bytes from SP inside runtime.cgocall (at a call) to the end of its frame, the place of its return address. 0 if
   // unknown. Needed up to Go 1.20 only.
   uint32_t cgocall_frame_bytes;

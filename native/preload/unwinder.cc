@@ -32,14 +32,11 @@ Unwinder::CallSite Unwinder::Resolve(uintptr_t pc) {
   constexpr FrameRule kNone = {FrameKind::kUnknown, 0, kFpUnchanged};
   const LoadedModule* module = modules_->Find(pc - 1);
   if (module == nullptr) return {kNone, 0};
-  const bool in_go_program = boundary_->ready() && module->is_executable;
-  if (in_go_program && boundary_->functions().text.Contains(pc - 1)) {
-    const bool crossing = boundary_->functions().asmcgocall.Contains(pc - 1);
-    return {{crossing ? FrameKind::kGoCall : FrameKind::kGoCode, 0, kFpUnchanged}, module->segment_id};
+  if (boundary_->ready() && module->is_executable) {
+    const FrameKind kind = boundary_->KindOfCode(pc - 1, module->cfi.hdr != 0);
+    if (kind != FrameKind::kUnknown) return {{kind, 0, kFpUnchanged}, module->segment_id};
   }
-  if (module->cfi.hdr == 0) {
-    return {in_go_program ? FrameRule{FrameKind::kGoNoCfi, 0, kFpUnchanged} : kNone, module->segment_id};
-  }
+  if (module->cfi.hdr == 0) return {kNone, module->segment_id};
   FrameRule rule = CompileRule(module->cfi, pc - 1, module->from_start ? nullptr : &IsRangeReadable);
   if (!Packable(rule.cfa_offset) || !Packable(rule.fp_offset)) rule = kNone;
   return {rule, module->segment_id};

@@ -70,6 +70,7 @@ std::vector<Function> RuntimeFunctions() {
       {"runtime.cgocall", 0x200, {2, 4, 0xb0, 1, 0x80, 1, 0xaf, 1, 4}},
       {"runtime.cgocallback", 0x300, {}},
       {"runtime.cgocallbackg", 0x400, {}},
+      {"runtime.rt0_go", 0x480, {}},
       {"main.main", 0x500, {}},
   };
 }
@@ -90,6 +91,7 @@ TEST(ReadGoFunctions, FindsTheBoundaryFunctions) {
   EXPECT_FALSE(found.asmcgocall.Contains(0x400200));
   EXPECT_TRUE(found.cgocallback.Contains(0x400300));
   EXPECT_FALSE(found.cgocallback.Contains(0x400400)) << "cgocallbackg is another function";
+  EXPECT_TRUE(found.rt0_go.Contains(0x400480));
   EXPECT_EQ(found.asmcgocall_landingpad.count, 0u);
   EXPECT_EQ(found.cgocall_frame_bytes, 0x58u);
 }
