@@ -10,7 +10,7 @@ enum { BLOCKS = 101 };
 
 extern char** environ;
 static void* before[BLOCKS];
-static void* after[BLOCKS];
+static void* volatile after[BLOCKS];  // volatile: never read, so the compiler would leave its mallocs out
 
 void leak_before(void) {
   for (int i = 0; i < BLOCKS; i++) before[i] = malloc(1009);  // site: before
