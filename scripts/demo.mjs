@@ -75,7 +75,7 @@ function showProfile(go, pid, url) {
   show(`cgoprof heap ${pid} ${goHeap.join(' ')}`, [process.execPath, CLI, 'heap', pid, ...goHeap]);
   const pprof = (...options) =>
     show(`go tool pprof ${options.join(' ')} ${PROFILE}`, [go, 'tool', 'pprof', ...options, PROFILE]);
-  pprof('-top', '-nodecount=10');
+  pprof('-top', '-nodecount=8');
   pprof('-list', LEAKING_C_FUNCTION);
 }
 
@@ -84,10 +84,15 @@ function explain() {
 What you see: C and Go in one profile. Go's own heap profile has only the drafts (main._Cfunc_GoString made them);
 the cache in C (fragment_cache_put) and the C.CString that nobody frees hold the rest, and that is C memory.
 
-The profile is ${PROFILE}. Look at it with
-  go tool pprof -http=: ${PROFILE}                          the graph, in a browser
-  go tool pprof -peek ${LEAKING_C_FUNCTION} ${PROFILE}      who called it: the Go lines
-  go tool pprof -top -tagroot=allocator ${PROFILE}          how much is C, how much is Go`);
+The profile is ${PROFILE}. Look at it with`);
+  const views = {
+    '-http=:': 'the graph, in a browser',
+    [`-peek ${LEAKING_C_FUNCTION}`]: 'who called it: the Go lines',
+    '-top -tagroot=allocator': 'how much is C, how much is Go',
+  };
+  for (const [options, what] of Object.entries(views)) {
+    console.log(`  go tool pprof ${`${options} ${PROFILE}`.padEnd(42)} ${what}`);
+  }
 }
 
 await main(async () => {
