@@ -18,9 +18,10 @@ std::string GnuBuildId(Elf* elf) {
 
 bool IsSupported(Elf* elf) {
   GElf_Ehdr header;
+  // ET_REL: what dwz writes.
   return elf_kind(elf) == ELF_K_ELF && gelf_getehdr(elf, &header) != nullptr &&
          header.e_ident[EI_CLASS] == ELFCLASS64 && header.e_ident[EI_DATA] == ELFDATA2LSB &&
-         (header.e_type == ET_EXEC || header.e_type == ET_DYN);
+         (header.e_type == ET_EXEC || header.e_type == ET_DYN || header.e_type == ET_REL);
 }
 
 }  // namespace
