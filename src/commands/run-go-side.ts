@@ -3,8 +3,9 @@
  * once it has ended; a file is read at the end, because the command may have written it.
  */
 import type { Profile } from 'pprof-format';
-import { DEFAULT_LIMITS, fetchGoHeap, type GoSource } from '../collect/go-heap.js';
+import { DEFAULT_LIMITS, describeGoSource, fetchGoHeap, type GoSource } from '../collect/go-heap.js';
 import { LastGood } from '../collect/poll-last-good.js';
+import { CgoprofError } from '../errors.js';
 import { parseProfile } from './parse-profile.js';
 
 export interface DatedProfile {
@@ -15,7 +16,7 @@ export interface DatedProfile {
 }
 
 export interface GoSide {
-  /** The last good profile, and why the last try failed if it did. Ends the asking. */
+  /** The last good profile; when there is none, why, unless none was asked for. Ends the asking. */
   finish(): Promise<{ readonly last: DatedProfile | undefined; readonly error: unknown }>;
 }
 
@@ -39,7 +40,15 @@ export function watchGoSide(source: GoSource, intervalMs: number): GoSide {
   return {
     finish: async () => {
       poll.stop();
-      return { last: poll.value, error: poll.error };
+      return { last: poll.value, error: poll.error ?? neverAnswered(source) };
     },
   };
+}
+
+function neverAnswered(source: GoSource): CgoprofError {
+  return new CgoprofError({
+    what: `Go heap profile ${describeGoSource(source)}`,
+    why: 'the command ended before it had answered',
+    hint: 'A short run can write the profile itself, with runtime/pprof, to a file: --go FILE.',
+  });
 }

@@ -237,6 +237,21 @@ describe('run --go', () => {
     expect((await written()).samples).toHaveLength(1);
   });
 
+  it('says so when the command ended before there was an answer', async () => {
+    const server = await serve(() => {
+      world.write('asked', '');
+    });
+    try {
+      const script = `${SEGMENT()}; until test -e $DIR/asked; do sleep 0.01; done`;
+      expect(await sh(script, { output, go: server.url })).toEqual({ code: 0 });
+    } finally {
+      await server.close();
+    }
+    const said = `without the Go side, which was never fetched:\ncgoprof: Go heap profile ${server.url}/debug/pprof/heap: `;
+    expect(world.err).toContain(`${said}the command ended before it had answered\n`);
+    expect((await written()).samples).toHaveLength(1);
+  });
+
   it('reads a file that the command wrote', async () => {
     world.write('made.pb', GO_BYTES);
     await sh(`${SEGMENT()}; mv $DIR/made.pb $DIR/go.pb`, { output, go: world.path('go.pb') });
