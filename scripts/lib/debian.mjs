@@ -26,6 +26,7 @@ const PACKAGES = {
     'libbenchmark-dev': header('benchmark/benchmark.h'),
     binutils: program('objdump'),
     elfutils: program('eu-readelf'),
+    strace: program('strace'),
     'clang-format': program('clang-format'),
     'golang-1.19-go': () => existsSync('/usr/lib/go-1.19/bin/go'),
   },
