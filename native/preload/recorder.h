@@ -24,8 +24,11 @@ struct ThreadState {
   uint64_t bytes_to_sample;  // counted down by every allocation; sampled when it does not exceed the size
   RandomState random;
   HomeStack home;
-  bool started;    // bytes_to_sample was drawn
-  bool recording;  // inside the recorder: an allocation by a signal handler that interrupted it is not recorded
+  // The hook frame of a recording that is under way, or 0. An allocation deeper on the stack comes from a signal
+  // handler that interrupted it, and is not recorded; one further up means that such a handler jumped out (siglongjmp)
+  // and that the recording will never come to its end.
+  uintptr_t recording_frame;
+  bool started;  // bytes_to_sample was drawn
 };
 static_assert(sizeof(ThreadState) <= 64);
 
@@ -50,6 +53,9 @@ inline bool MayBeSampled(const void* block) {
 
 // Starts recording into a new segment. False if that cannot be done; nothing changes then.
 bool StartRecorder(const SegmentConfig& config);
+
+// The header of the segment that is recorded into; for tests.
+const Header* RecorderHeader();
 
 // The process runs its exit handlers: notes it in the segment, and removes the file unless it is to be kept.
 void FinishRecorder(bool keep_file);
