@@ -2,42 +2,21 @@
  * A merged profile is one that the Go tools take as their own: `go tool pprof` in all its views, and google/pprof's
  * Parse and CheckValid. The Go side is real; the C side is a segment made up around the same program's addresses.
  */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Profile } from 'pprof-format';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { buildTarget } from '../../scripts/build-targets.mjs';
-import { findGo } from '../../scripts/lib/go.mjs';
 import { cProfile } from '../../src/merge/c-profile.js';
 import { parseHeapProfile } from '../../src/merge/go-profile.js';
 import { mergeProfiles } from '../../src/merge/merge-profiles.js';
 import type { SegmentModule, SourceLine } from '../../src/native-binding.js';
 import { writeProfile } from '../../src/present/write-profile.js';
 import type { SymbolizedSegment } from '../../src/symbolize/symbolize-segment.js';
+import { type CheckedSample, check, pprof, top } from '../support/go-pprof.js';
 import { bucket, segmentHeader } from '../support/segment-fixture.js';
-
-/** What profilecheck prints. */
-interface CheckedProfile {
-  readonly SampleTypes: string[];
-  readonly DefaultSampleType: string;
-  readonly PeriodType: string;
-  readonly Period: string;
-  readonly Comments: string[];
-  readonly Mappings: { File: string; HasFunctions: boolean }[];
-  readonly Samples: CheckedSample[];
-}
-interface CheckedSample {
-  readonly Values: string[];
-  readonly Labels: Record<string, string[]> | null;
-  readonly NumLabels: Record<string, string[]>;
-  readonly Stack: {
-    ID: number;
-    Address: string;
-    Lines: { Name: string; File: string; Line: number; StartLine: number }[];
-  }[];
-}
 
 /** What heapstacks prints. */
 interface StackReport {
@@ -60,7 +39,6 @@ const C_HELD = 5 * 3001;
 const GO_HELD = 7 * 1024;
 
 let dir = '';
-let profilecheck = '';
 let goFile = '';
 let mergedFile = '';
 let goSide: Profile;
@@ -68,7 +46,6 @@ let merged: Profile;
 
 beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), 'merged-profile-'));
-  profilecheck = buildTarget('profilecheck');
   goFile = join(dir, 'go.pb.gz');
   mergedFile = join(dir, 'merged.pb.gz');
   writeFileSync(join(dir, 'leak.c'), C_SOURCE);
@@ -79,10 +56,6 @@ beforeAll(async () => {
   await writeProfile(merged, mergedFile);
 });
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
-
-function check(...files: string[]): CheckedProfile {
-  return JSON.parse(execFileSync(profilecheck, files, { encoding: 'utf8', maxBuffer: 2 ** 28 })) as CheckedProfile;
-}
 
 function line(name: string, file = '', number = 0, startLine = 0): SourceLine {
   return { name, systemName: name, file, line: number, startLine };
@@ -120,6 +93,7 @@ function cSide({ Mapping, Stack }: StackReport): SymbolizedSegment {
     textStart: start + 0x1000n,
     textEnd: start + 0x2000n,
     isExecutable: false,
+    isGo: false,
   };
   // Its own line table tells where each function begins; here, Go's profile does.
   const functions = check(goFile).Samples.flatMap((sample) => sample.Stack.flatMap(({ Lines }) => Lines));
@@ -154,21 +128,6 @@ function cSide({ Mapping, Stack }: StackReport): SymbolizedSegment {
       [2, known(library)],
     ]),
   };
-}
-
-/** Runs `go tool pprof`. It must find nothing to complain of: neither to symbolize, nor to fetch. */
-function pprof(...args: string[]): string {
-  const env = { ...process.env, PPROF_TMPDIR: dir, PPROF_BINARY_PATH: dir };
-  const { status, stdout, stderr } = spawnSync(findGo(), ['tool', 'pprof', ...args], { encoding: 'utf8', env });
-  expect({ args, status, stderr }).toEqual({ args, status: 0, stderr: '' });
-  return stdout;
-}
-
-/** Flat and cumulative bytes per node of `-top`. */
-function top(...args: string[]): Map<string, readonly [flat: number, cum: number]> {
-  const text = pprof('-top', '-unit=B', '-nodecount=1000', '-nodefraction=0', '-edgefraction=0', ...args);
-  const rows = [...text.matchAll(/^\s*(-?\d+)B?\s+\S+%\s+\S+%\s+(-?\d+)B?\s+\S+%\s+(.+)$/gm)];
-  return new Map(rows.map(([, flat, cum, name = '']) => [name.trim(), [Number(flat), Number(cum)]]));
 }
 
 describe('google/pprof', () => {
@@ -244,9 +203,7 @@ describe('google/pprof', () => {
   });
 
   test('refuses what is no profile', () => {
-    const { status, stderr } = spawnSync(profilecheck, [join(dir, 'leak.c')], { encoding: 'utf8' });
-    expect(status).toBe(1);
-    expect(stderr).toMatch(/leak\.c: /);
+    expect(() => check(join(dir, 'leak.c'))).toThrow(/leak\.c: /);
   });
 });
 
