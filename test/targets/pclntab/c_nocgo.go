@@ -1,0 +1,5 @@
+//go:build !cgo || nocgo
+
+package main
+
+func inC() {}
