@@ -127,7 +127,10 @@ export interface SymbolizeRequest {
 }
 
 export interface SymbolizeResult {
-  /** Per address, innermost inlined function first; [] when nothing is known. */
+  /**
+   * Per address, innermost inlined function first; [] when nothing is known, and where isGo is 1 for a wrapper that the
+   * Go compiler made (method value, `go f(x)`): Go's own profiles leave those out.
+   */
   readonly lines: readonly (readonly SourceLine[])[];
   /** 1 where the address lies in Go code (per .gopclntab). */
   readonly isGo: Uint8Array;
