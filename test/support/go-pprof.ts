@@ -48,8 +48,8 @@ export interface PprofLine {
 
 /** Parses files and checks them with CheckValid; several are merged. @throws when google/pprof does not accept one */
 export function check(...files: string[]): CheckedProfile {
-  const json = execFileSync(buildTarget('profilecheck'), files, { encoding: 'utf8', maxBuffer: 2 ** 28 });
-  return JSON.parse(json) as CheckedProfile;
+  const options = { encoding: 'utf8', maxBuffer: 2 ** 28, stdio: 'pipe' } as const;
+  return JSON.parse(execFileSync(buildTarget('profilecheck'), files, options)) as CheckedProfile;
 }
 
 /** The samples of a file, read by google/pprof. */
