@@ -37,6 +37,8 @@ export interface StartOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Numeric user to become; needs root. */
   readonly uid?: number;
+  /** Standard input; nothing by default. */
+  readonly stdin?: 'pipe';
 }
 
 function killGroup(leader: number | undefined): void {
@@ -88,23 +90,37 @@ export class Workshop {
     return path;
   }
 
+  /** The tool as words of a command line: node and its script. */
+  get tool(): readonly [string, string] {
+    return [process.execPath, this.path('cgoprof/dist/cli.js')];
+  }
+
   start(args: readonly string[], options: StartOptions = {}): RunningTool {
+    return this.launch([...this.tool, ...args], options);
+  }
+
+  /** Starts any command as {@link start} does the tool: in this folder, with segments kept here. */
+  launch(words: readonly string[], options: StartOptions = {}): RunningTool {
     const env = {
       PATH: process.env.PATH ?? '',
       HOME: this.root,
       CGOPROF_DIR: this.segments,
       ...options.env,
     };
-    const tool = [process.execPath, this.path('cgoprof/dist/cli.js'), ...args];
     const ids = `${options.uid}`;
     const as = options.uid === undefined ? [] : ['setpriv', '--reuid', ids, '--regid', ids, '--clear-groups'];
-    const [command = '', ...rest] = [...as, ...tool];
-    const child = spawn(command, rest, { env, cwd: this.root, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+    const [command = '', ...rest] = [...as, ...words];
+    const child = spawn(command, rest, {
+      env,
+      cwd: this.root,
+      stdio: [options.stdin ?? 'ignore', 'pipe', 'pipe'],
+      detached: true,
+    });
     const output = { stdout: '', stderr: '' };
-    child.stdout.setEncoding('latin1').on('data', (text: string) => {
+    child.stdout?.setEncoding('latin1').on('data', (text: string) => {
       output.stdout += text;
     });
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       output.stderr += text;
     });
     const finished = once(child, 'close').then(([code, signal]) => ({ code, signal, ...output }));
