@@ -51,9 +51,10 @@ bool SymbolTable::Add(const ElfFile& file, uint32_t type) {
   Elf_Scn* section = file.SectionOfType(type);
   if (section == nullptr) return false;
   std::vector<Symbol> functions = ReadFunctions(file.elf(), section);
-  // The range index finds the last added of equal starts first.
+  // The range index finds the last added of equal starts first. The Go linker has a symbol such as net(.text) for all
+  // that it took from one object file, so the smaller goes before the more public.
   std::stable_sort(functions.begin(), functions.end(), [](const Symbol& a, const Symbol& b) {
-    return std::tie(a.address, b.reserve) < std::tie(b.address, a.reserve);
+    return std::tie(a.address, b.size, b.reserve) < std::tie(b.address, a.size, a.reserve);
   });
   for (const Symbol& symbol : functions) functions_.Add(symbol.address, symbol.address + symbol.size, symbol.name);
   functions_.Seal();
