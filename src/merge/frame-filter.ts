@@ -58,8 +58,8 @@ const RULES: readonly FrameRule[] = [
   },
   {
     hidden: 'plumbing',
-    names: /^_cgo_[0-9a-f]+_Cfunc_/,
-    why: 'C half of a cgo call: unpacks the arguments',
+    names: /^_cgo_[0-9a-f]+_C2?func_/,
+    why: 'C half of a cgo call: unpacks the arguments (and takes errno, _C2func)',
   },
   {
     hidden: 'plumbing',

@@ -11,6 +11,7 @@ describe('plumbing of cgo', () => {
     '_cgo_55652d0f93b4_Cfunc_leak',
     '_cgo_55652d0f93b4_Cfunc_leak.cold',
     '_cgo_55652d0f93b4_Cfunc__Cmalloc',
+    '_cgo_77133bf98b3a_C2func_getaddrinfo',
     'main._cgo_cmalloc',
     'github.com/mattn/go-sqlite3._cgo_cmalloc.abi0',
     'crosscall2',
