@@ -14,13 +14,16 @@ namespace {
 struct Symbol {
   uint64_t address;
   uint64_t size;
-  int reserve;  // the lower, the more public: malloc before __libc_malloc, global before weak before local
+  int reserve;  // the lower, the more public
   const char* name;
 };
 
+// Local names come last: the Go linker has one, such as net(.text), for all that it took from an object file, where the
+// first function of that begins. Then malloc comes before __libc_malloc, and global before weak.
 int Reserve(const char* name, unsigned char binding) {
+  constexpr int kLocal = 100;
   const int underscores = static_cast<int>(std::min<size_t>(strspn(name, "_"), 9));
-  return underscores * 4 + (binding == STB_GLOBAL ? 0 : binding == STB_WEAK ? 1 : 2);
+  return (binding == STB_LOCAL ? kLocal : 0) + underscores * 2 + (binding == STB_GLOBAL ? 0 : 1);
 }
 
 bool IsFunction(const GElf_Sym& symbol) {
@@ -51,10 +54,9 @@ bool SymbolTable::Add(const ElfFile& file, uint32_t type) {
   Elf_Scn* section = file.SectionOfType(type);
   if (section == nullptr) return false;
   std::vector<Symbol> functions = ReadFunctions(file.elf(), section);
-  // The range index finds the last added of equal starts first. The Go linker has a symbol such as net(.text) for all
-  // that it took from one object file, so the smaller goes before the more public.
+  // The range index finds the last added of equal starts first.
   std::stable_sort(functions.begin(), functions.end(), [](const Symbol& a, const Symbol& b) {
-    return std::tie(a.address, b.size, b.reserve) < std::tie(b.address, a.size, a.reserve);
+    return std::tie(a.address, b.reserve) < std::tie(b.address, a.reserve);
   });
   for (const Symbol& symbol : functions) functions_.Add(symbol.address, symbol.address + symbol.size, symbol.name);
   functions_.Seal();
