@@ -91,9 +91,13 @@ CrossResult GoBoundary::WalkGoroutine(StackMemory* memory, const Goroutine& goro
 
 // asmcgocall was called on the thread's own stack (the scheduler starting a thread, say): Go frames below C frames,
 // with nothing of the user's among them.
-CrossResult GoBoundary::WalkSystemStack(StackMemory* memory, uintptr_t record, Stack* stack) {
+CrossResult GoBoundary::WalkSystemStack(StackMemory* memory, uintptr_t sp, uintptr_t record, Stack* stack) {
   uintptr_t below = 0;
   uintptr_t pc, next;
+  // Without a record of its own, asmcgocall's caller is not in the chain.
+  if (!abi_.frame_record && memory->Load(sp, &pc) && functions_->text.Contains(pc) && !AddFrame(pc, stack)) {
+    return CrossResult::kTooDeep;
+  }
   while (record > below && memory->Load(record + 8, &pc) && memory->Load(record, &next)) {
     if (!functions_->text.Contains(pc)) break;
     if (!AddFrame(pc, stack)) return CrossResult::kTooDeep;
@@ -126,7 +130,8 @@ CrossResult GoBoundary::Cross(StackMemory* memory, Registers* registers, Stack* 
   if (!memory->Load(registers->sp + abi_.g_slot, &g) || !memory->Load(registers->sp + abi_.depth_slot, &depth)) {
     return CrossResult::kUnreachable;
   }
-  if (g == 0) return WalkSystemStack(memory, registers->fp, stack);
+  // Called on the thread's own stack, it keeps its SP where the depth is otherwise.
+  if (g == 0) return WalkSystemStack(memory, depth, registers->fp, stack);
   Goroutine goroutine;
   if (!FindGoroutine(g, depth, &goroutine)) return CrossResult::kUnreachable;
   if (stack->depth == kMaxStackDepth) return CrossResult::kTooDeep;
@@ -141,7 +146,6 @@ bool GoBoundary::IsReturnToGo(StackMemory* memory, uintptr_t sp, uintptr_t* fp) 
   if (!memory->Load(sp + abi_.g_slot, &g) || !memory->Load(sp + abi_.depth_slot, &depth)) return false;
   *fp = 0;
   if (g == 0) {
-    // It was called on the thread's own stack, and keeps its SP where the depth is otherwise.
     constexpr uintptr_t kMostBytes = 128;
     if (abi_.frame_record) *fp = depth;
     return depth > sp && depth - sp <= kMostBytes && (depth & 7) == 0;

@@ -85,7 +85,7 @@ class GoBoundary {
   bool FirstRecord(const Goroutine& goroutine, uintptr_t fp, Stack* stack, uintptr_t* record);
   CrossResult WalkGoroutine(StackMemory* memory, const Goroutine& goroutine, uintptr_t record, Registers* registers,
                             Stack* stack);
-  CrossResult WalkSystemStack(StackMemory* memory, uintptr_t record, Stack* stack);
+  CrossResult WalkSystemStack(StackMemory* memory, uintptr_t sp, uintptr_t record, Stack* stack);
   CrossResult EnterC(StackMemory* memory, uintptr_t record, Registers* registers, Stack* stack);
   bool IsReturnToGo(StackMemory* memory, uintptr_t sp, uintptr_t* fp) const;
   bool AddFrame(uintptr_t pc, Stack* stack) const;
