@@ -14,7 +14,7 @@ import (
 func main() {
 	// 41 look-ups of each kind. The cgo resolver and not Go's own is asked for by GODEBUG=netdns=cgo.
 	for i := 0; i < 41; i++ {
-		if _, err := user.LookupId("0"); err != nil {
+		if _, err := user.LookupGroupId("0"); err != nil {
 			log.Fatal(err)
 		}
 		if _, err := net.LookupHost("localhost"); err != nil {
