@@ -80,14 +80,15 @@ bool ReadSettings(char** environment, Settings* settings) {
 
 void LeaveEnvironment(char** environment, Removal removal) {
   char** out = environment;
-  for (char** in = environment; *in != nullptr; in++) {
+  char** in = environment;
+  for (; *in != nullptr; in++) {
     if (IsToGo(*in)) {
       if (removal == Removal::kCompact) continue;
       **in = '\0';
     }
     *out++ = *in;
   }
-  *out = nullptr;
+  while (out != in) *out++ = nullptr;
 }
 
 }  // namespace cgoprof

@@ -29,7 +29,9 @@ struct Settings {
 bool ReadSettings(char** environment, Settings* settings);
 
 enum class Removal {
-  // The entries behind move up, as unsetenv does it.
+  // The entries behind move up, as unsetenv does it, and the places left over at the end become NULL. The runtime of a
+  // Go
+  // library that a C program loads takes those for an empty auxiliary vector, and reads /proc/self/auxv instead.
   kCompact,
   // The entry stays in its place as an empty string. Go programs need that: the Go runtime looks for the auxiliary
   // vector behind the NULL that ends the environment, and finds something else there if that NULL has moved. It ignores

@@ -52,6 +52,12 @@ TEST(LeaveEnvironment, KeepsTheUsersOwnPreloads) {
   EXPECT_EQ(After({"LD_PRELOAD_X=libcgoprof.so"}), (Strings{"LD_PRELOAD_X=libcgoprof.so"}));
 }
 
+TEST(LeaveEnvironment, LeavesNothingBehindTheNewEnd) {
+  Environment environment({"CGOPROF_RATE=1", "A=1", "CGOPROF_DIR=/d", "LD_PRELOAD=/x/libcgoprof.so"});
+  LeaveEnvironment(environment.get(), Removal::kCompact);
+  for (int i = 1; i <= 4; i++) EXPECT_EQ(environment.get()[i], nullptr) << i;
+}
+
 TEST(LeaveEnvironment, KeepsTheVectorsLengthForGo) {
   EXPECT_EQ(After({"A=1", "CGOPROF_RATE=1", "LD_PRELOAD=/x/libcgoprof.so", "CGOPROF_DIR=/d", "B=2"}, Removal::kBlank),
             (Strings{"A=1", "", "", "", "B=2"}));
