@@ -3,6 +3,8 @@ import { existsSync } from 'node:fs';
 import { findProgram, run, StepError, say, succeeds } from './process.mjs';
 
 const header = (path) => () => existsSync(`/usr/include/${path}`);
+const library = (name) => () =>
+  existsSync(`/usr/lib/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu/${name}`);
 const program = (name) => () => findProgram(name) !== '';
 
 /**
@@ -28,6 +30,8 @@ const PACKAGES = {
     elfutils: program('eu-readelf'),
     strace: program('strace'),
     'clang-format': program('clang-format'),
+    'libtcmalloc-minimal4': library('libtcmalloc_minimal.so.4'),
+    libjemalloc2: library('libjemalloc.so.2'),
     'golang-1.19-go': () => existsSync('/usr/lib/go-1.19/bin/go'),
   },
   fuzz: { clang: program('clang++') },
