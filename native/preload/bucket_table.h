@@ -37,8 +37,8 @@ class BucketTable {
   uint32_t Find(const Stack& stack, uint64_t size);
 
   // Books one block of `size` bytes as allocated or freed. Thread-safe.
-  void AddAlloc(uint32_t bucket, uint64_t size);
-  void AddFree(uint32_t bucket, uint64_t size);
+  void AddAlloc(uint32_t index, uint64_t size);
+  void AddFree(uint32_t index, uint64_t size);
 
  private:
   struct Key {

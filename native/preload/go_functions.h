@@ -47,8 +47,9 @@ struct GoFunctions {
 // [image_start, image_end). False if it holds no Go code that could be understood.
 bool FindGoFunctions(uintptr_t bias, uintptr_t image_start, uintptr_t image_end, GoFunctions* functions);
 
-// The part behind the search for the table, for tests: `table` is readable up to `end`; `module_data` may be 0.
-bool ReadGoFunctions(uintptr_t table, uintptr_t end, uintptr_t module_data, GoFunctions* functions);
+// The part behind the search for the table, for tests: the table at `start` is readable up to `end`; `module_data` may
+// be 0.
+bool ReadGoFunctions(uintptr_t start, uintptr_t end, uintptr_t module_data, GoFunctions* functions);
 
 }  // namespace cgoprof
 

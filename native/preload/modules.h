@@ -65,7 +65,7 @@ class ModuleTable {
 
  private:
   struct Scan;
-  static void Visit(const Mapping& mapping, void* scan);
+  static void Visit(const Mapping& mapping, void* argument);
   const LoadedModule* Search(uintptr_t pc) const;
   bool MayLookAgain(uintptr_t pc);
   bool Refresh(bool at_start);

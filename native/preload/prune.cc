@@ -85,23 +85,23 @@ uint32_t ParseSegmentName(const char* name, uint64_t* start_time) {
   return static_cast<uint32_t>(pid);
 }
 
-void PruneDeadSegments(const char* path) {
-  const long directory =
-      RawSyscall(SYS_openat, AT_FDCWD, PointerArg(path), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  if (IsError(directory)) return;
-  ListDead(directory);
+void PruneDeadSegments(const char* directory) {
+  const long fd =
+      RawSyscall(SYS_openat, AT_FDCWD, PointerArg(directory), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (IsError(fd)) return;
+  ListDead(fd);
   uint32_t count = list.count;
   uint64_t bytes = 0;
   for (uint32_t i = 0; i < list.count; i++) bytes += list.segments[i].bytes;
   while (count > kMostDeadSegments || bytes > kMostDeadBytes) {
     DeadSegment* oldest = Oldest();
     if (oldest == nullptr) break;
-    RawSyscall(SYS_unlinkat, directory, PointerArg(oldest->name), 0);
+    RawSyscall(SYS_unlinkat, fd, PointerArg(oldest->name), 0);
     oldest->name[0] = '\0';
     bytes -= oldest->bytes;
     count--;
   }
-  RawSyscall(SYS_close, directory);
+  RawSyscall(SYS_close, fd);
 }
 
 }  // namespace cgoprof

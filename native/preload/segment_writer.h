@@ -55,7 +55,7 @@ class SegmentWriter {
 
   // Hands out `count` consecutive records and returns the first one's index, or kNoRecord if there is no room.
   // Thread-safe, lock-free; may enter the kernel to take pages.
-  uint64_t Allocate(RegionId region, uint64_t count);
+  uint64_t Allocate(RegionId id, uint64_t count);
 
   // Copies bytes into kStrings; returns their offset or kNoRecord. Thread-safe.
   uint64_t AddString(const void* bytes, size_t length);
@@ -78,7 +78,7 @@ class SegmentWriter {
   void LayOut(const SegmentCapacity& capacity);
   bool MapFile(int directory_fd, const char* name);
   bool FillHeader(const SegmentConfig& config, uint64_t start_time);
-  bool Commit(RegionId region, uint64_t end);
+  bool Commit(RegionId id, uint64_t end);
   bool TakePages(uint64_t offset, uint64_t bytes);
 
   // Immutable after Create. Copies of what the header says, so that no stray write into the shared file can lead the

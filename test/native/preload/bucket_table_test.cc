@@ -82,6 +82,7 @@ TEST_F(BucketTableTest, SaysWhenItIsFull) {
 TEST_F(BucketTableTest, ThreadsThatRaceForTheSameBucketsLoseNoCount) {
   constexpr int kThreads = 4, kRounds = 20000, kStacksUsed = 61;
   std::vector<std::thread> threads;
+  threads.reserve(kThreads);
   for (int t = 0; t < kThreads; t++) {
     threads.emplace_back([this] {
       for (int i = 0; i < kRounds; i++) {

@@ -112,6 +112,7 @@ TEST_F(LiveSetTest, ASaturatedFilterCellNeverMisses) {
 TEST_F(LiveSetTest, ThreadsWithTheirOwnBlocksNeverMeet) {
   constexpr int kThreads = 4;
   std::vector<std::thread> threads;
+  threads.reserve(kThreads);
   for (int t = 0; t < kThreads; t++) {
     threads.emplace_back([this, t] {
       std::mt19937_64 random(static_cast<uint64_t>(t));

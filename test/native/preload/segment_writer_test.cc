@@ -103,6 +103,7 @@ TEST(SegmentWriter, ThreadsGetDisjointRecords) {
   ASSERT_TRUE(segment.created());
   constexpr int kThreads = 4, kRounds = 5000, kWords = 7;
   std::vector<std::thread> threads;
+  threads.reserve(kThreads);
   for (int t = 0; t < kThreads; t++) {
     threads.emplace_back([&segment] {
       for (int i = 0; i < kRounds; i++) {
