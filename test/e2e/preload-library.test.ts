@@ -1,0 +1,82 @@
+// Promise: the library loads into any program on any Linux since glibc 2.17, shows it no names but those it stands in
+// front of, and brings no other library with it.
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const LIBRARY = `${ROOT}out/native/lib/libcgoprof.so`;
+
+function show(program: string, ...options: string[]): string {
+  return execFileSync(program, [...options, LIBRARY], { encoding: 'utf8' });
+}
+
+/** Dynamic symbols: name, and the version of libc that it came with. */
+function symbols(kind: '--defined-only' | '--undefined-only'): { name: string; version: string }[] {
+  const rows = show('nm', '-D', kind).trim().split('\n');
+  return rows.map((row) => {
+    const [name = '', version = ''] = row.trim().split(/\s+/).at(-1)?.split(/@+/) ?? [];
+    return { name, version };
+  });
+}
+
+/** Entries of the dynamic section with a tag. */
+function dynamic(tag: string): string[] {
+  const rows = show('readelf', '-dW').matchAll(/^ *0x[0-9a-f]+ \((\w+)\) +(.*)$/gm);
+  return [...rows].filter(([, name]) => name === tag).map(([, , value = '']) => value);
+}
+
+function relocationTypes(): Set<string> {
+  return new Set([...show('readelf', '-rW').matchAll(/\bR_X86_64_\w+/g)].map(([type]) => type));
+}
+
+test('exports what exports.map lists, and nothing else', () => {
+  const map = readFileSync(`${ROOT}native/preload/exports.map`, 'utf8');
+  const listed = /global:([^:]*)local:/.exec(map)?.[1]?.match(/\w+/g) ?? [];
+  expect(listed).toContain('malloc');
+  expect(
+    symbols('--defined-only')
+      .map(({ name }) => name)
+      .sort(),
+  ).toEqual(listed.sort());
+});
+
+test('needs no symbol newer than glibc 2.17', () => {
+  const needed = [...show('readelf', '-VW').matchAll(/Name: (\S+)/g)].map(([, version = '']) => version);
+  expect(new Set(needed)).toEqual(new Set(symbols('--undefined-only').flatMap(({ version }) => version || [])));
+  const tooNew = needed.filter((version) => {
+    const [, major, minor] = /^GLIBC_(\d+)\.(\d+)(?:\.\d+)?$/.exec(version) ?? [];
+    return !(Number(major) === 2 && Number(minor) <= 17);
+  });
+  expect(tooNew).toEqual([]);
+});
+
+test('needs libc and the loader alone', () => {
+  const needed = dynamic('NEEDED').map((value) => /\[(.*)\]/.exec(value)?.[1]);
+  expect(needed.sort()).toEqual(['ld-linux-x86-64.so.2', 'libc.so.6']);
+  expect([...dynamic('RPATH'), ...dynamic('RUNPATH')]).toEqual([]);
+});
+
+test('has its thread-local storage in the static block, and 64 bytes of it at most', () => {
+  expect(symbols('--undefined-only').map(({ name }) => name)).not.toContain('__tls_get_addr');
+  expect([...relocationTypes()].filter((type) => /DTPMOD|DTPOFF|TLSDESC/.test(type))).toEqual([]);
+  expect(dynamic('FLAGS').join()).toContain('STATIC_TLS');
+  const [, size] = /^ +TLS +0x\w+ 0x\w+ 0x\w+ 0x\w+ (0x\w+)/m.exec(show('readelf', '-lW')) ?? [];
+  expect(Number(size)).toBeGreaterThan(0);
+  expect(Number(size)).toBeLessThanOrEqual(64);
+});
+
+test('is bound when it is loaded, and never unloaded', () => {
+  const flags = dynamic('FLAGS_1').join().replace('Flags:', '').trim().split(' ');
+  expect(flags.sort()).toEqual(['NODELETE', 'NOW']);
+});
+
+test('calls nothing of libc that allocates, locks, prints or ends the process', () => {
+  const names = symbols('--undefined-only').map(({ name }) => name);
+  expect(names).toContain('memcpy');
+  expect(
+    names.filter((name) => /alloc|free|str(n?)dup|print|puts|pthread|sem_|abort|exit|raise|^dl/.test(name)),
+  ).toEqual([]);
+  expect(names.filter((name) => /_chk$|__stack_chk_fail|^_Z|__gxx_personality|_Unwind/.test(name))).toEqual([]);
+});
