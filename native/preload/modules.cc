@@ -112,29 +112,39 @@ void ModuleTable::Add(const Mapping& mapping, const ElfImage& image, bool at_sta
   __atomic_store_n(&count_, count_ + 1, __ATOMIC_RELEASE);
 }
 
-bool ModuleTable::Refresh(bool at_start) {
-  if (__atomic_exchange_n(&refreshing_, 1, __ATOMIC_ACQUIRE) != 0) {
-    // Another thread is at it. What it finds serves us too; should it take long, this walk goes without.
-    for (int i = 0; i < 1000 && __atomic_load_n(&refreshing_, __ATOMIC_ACQUIRE) != 0; i++) RawSyscall(SYS_sched_yield);
-    return true;
+// Threads take turns. One that waited still looks itself: the other may have begun before the library that this thread
+// came from was loaded.
+bool ModuleTable::LockRefresh() {
+  constexpr int kMostYields = 1000;
+  for (int i = 0; i < kMostYields; i++) {
+    if (__atomic_exchange_n(&refreshing_, 1, __ATOMIC_ACQUIRE) == 0) return true;
+    RawSyscall(SYS_sched_yield);
   }
+  return false;
+}
+
+void ModuleTable::UnlockRefresh() { __atomic_store_n(&refreshing_, 0, __ATOMIC_RELEASE); }
+
+void ModuleTable::RefreshStale() {
+  if (!LockRefresh()) return;
+  if (__atomic_load_n(&stale_, __ATOMIC_ACQUIRE) != 0) Refresh(false);
+  UnlockRefresh();
+}
+
+void ModuleTable::Refresh(bool at_start) {
   __atomic_store_n(&stale_, 0, __ATOMIC_RELEASE);
   for (uint32_t i = 0; i < count_; i++) modules_[i].seen = false;
   Scan scan = {};
   scan.table = this;
   scan.at_start = at_start;
-  const bool listed = ForEachMapping(maps_buffer, sizeof(maps_buffer), &Visit, &scan);
-  if (listed) {
-    memset(unknown_pages_, 0, sizeof(unknown_pages_));
-    for (uint32_t i = 0; i < count_; i++) {
-      LoadedModule* module = &modules_[i];
-      if (module->seen || module->alive == 0) continue;
-      __atomic_store_n(&module->alive, 0, __ATOMIC_RELEASE);
-      __atomic_fetch_add(&generation_, 1, __ATOMIC_ACQ_REL);
-    }
+  if (!ForEachMapping(maps_buffer, sizeof(maps_buffer), &Visit, &scan)) return;
+  for (uintptr_t& page : unknown_pages_) __atomic_store_n(&page, 0, __ATOMIC_RELAXED);
+  for (uint32_t i = 0; i < count_; i++) {
+    LoadedModule* module = &modules_[i];
+    if (module->seen || module->alive == 0) continue;
+    __atomic_store_n(&module->alive, 0, __ATOMIC_RELEASE);
+    __atomic_fetch_add(&generation_, 1, __ATOMIC_ACQ_REL);
   }
-  __atomic_store_n(&refreshing_, 0, __ATOMIC_RELEASE);
-  return listed;
 }
 
 void ModuleTable::Init(SegmentWriter* segment) {
@@ -157,26 +167,28 @@ const LoadedModule* ModuleTable::Search(uintptr_t pc) const {
 // little to do lately.
 bool ModuleTable::MayLookAgain(uintptr_t pc) {
   constexpr uint32_t kMostTokens = 100;
-  const uintptr_t page = pc >> 12;
-  uintptr_t* slot = &unknown_pages_[HashAddress(page) >> 58];
   const uint64_t now = CoarseMilliseconds();
-  if (now - tokens_time_ms_ >= 1000) {
-    tokens_time_ms_ = now;
-    tokens_ = kMostTokens;
-  } else if (*slot == page) {
+  // Threads may spend a token twice or top up twice; that is all that can go wrong here.
+  if (now - __atomic_load_n(&tokens_time_ms_, __ATOMIC_RELAXED) >= 1000) {
+    __atomic_store_n(&tokens_time_ms_, now, __ATOMIC_RELAXED);
+    __atomic_store_n(&tokens_, kMostTokens, __ATOMIC_RELAXED);
+  } else if (__atomic_load_n(UnknownPageSlot(pc), __ATOMIC_RELAXED) == pc >> 12) {
     return false;
   }
-  if (tokens_ == 0) return false;
-  tokens_--;
+  const uint32_t left = __atomic_load_n(&tokens_, __ATOMIC_RELAXED);
+  if (left == 0) return false;
+  __atomic_store_n(&tokens_, left - 1, __ATOMIC_RELAXED);
   return true;
 }
 
 const LoadedModule* ModuleTable::Find(uintptr_t pc) {
   const LoadedModule* module = Search(pc);
   if (module != nullptr || !MayLookAgain(pc)) return module;
+  if (!LockRefresh()) return nullptr;
   Refresh(false);
+  UnlockRefresh();
   module = Search(pc);
-  if (module == nullptr) unknown_pages_[HashAddress(pc >> 12) >> 58] = pc >> 12;
+  if (module == nullptr) __atomic_store_n(UnknownPageSlot(pc), pc >> 12, __ATOMIC_RELAXED);
   return module;
 }
 

@@ -13,6 +13,7 @@
 
 #include "preload/cfi.h"
 #include "preload/elf_memory.h"
+#include "preload/fork_wiped.h"
 #include "preload/proc_maps.h"
 #include "preload/segment_writer.h"
 
@@ -51,7 +52,7 @@ class ModuleTable {
 
   // Looks at the mappings again if a library was unloaded since the last look. Called before each walk.
   void RefreshIfStale() {
-    if (__builtin_expect(__atomic_load_n(&stale_, __ATOMIC_RELAXED) != 0, 0)) Refresh(false);
+    if (__builtin_expect(__atomic_load_n(&stale_, __ATOMIC_RELAXED) != 0, 0)) RefreshStale();
   }
 
   // Changes whenever an image was found to be gone.
@@ -68,7 +69,11 @@ class ModuleTable {
   static void Visit(const Mapping& mapping, void* argument);
   const LoadedModule* Search(uintptr_t pc) const;
   bool MayLookAgain(uintptr_t pc);
-  bool Refresh(bool at_start);
+  uintptr_t* UnknownPageSlot(uintptr_t pc) { return &unknown_pages_[HashAddress(pc >> 12) >> 58]; }
+  bool LockRefresh();
+  void UnlockRefresh();
+  void RefreshStale();
+  void Refresh(bool at_start);  // the lock is held, or no other thread is there yet
   void Add(const Mapping& mapping, const ElfImage& image, bool at_start);
   uint32_t AddToSegment(const Mapping& mapping, const ElfImage& image, bool is_executable);
 
