@@ -70,7 +70,10 @@ std::vector<std::string> DebugLinkPaths(const std::string& name, const ElfFile& 
   const std::string here = DirectoryOf(image.path());
   std::vector<std::string> paths = {here + name, here + ".debug/" + name};
   for (const std::string& root : debug_roots) {
-    for (const std::string& directory : directories) paths.push_back(root + directory + "/" + name);
+    for (const std::string& directory : directories) {
+      paths.push_back(root);
+      paths.back().append(directory).append("/").append(name);
+    }
   }
   return paths;
 }

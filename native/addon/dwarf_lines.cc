@@ -13,6 +13,25 @@ namespace {
 // Scopes and inlined calls nest some dozens deep at most.
 constexpr int kMaxDepth = 256;
 
+// libdw (0.188) takes it that these sections end with a NUL. To be asked after dwarf_begin_elf, which decompresses
+// them.
+bool StringsEnd(const ElfFile& file) {
+  for (const char* name : {".debug_str", ".debug_line_str"}) {
+    Elf_Scn* section = file.Section(name);
+    const Elf_Data* data = section != nullptr ? elf_getdata(section, nullptr) : nullptr;
+    if (data == nullptr || data->d_buf == nullptr || data->d_size == 0) continue;
+    if (static_cast<const char*>(data->d_buf)[data->d_size - 1] != '\0') return false;
+  }
+  return true;
+}
+
+Dwarf* OpenDwarf(const ElfFile& file) {
+  Dwarf* dwarf = dwarf_begin_elf(file.elf(), DWARF_C_READ, nullptr);
+  if (dwarf == nullptr || StringsEnd(file)) return dwarf;
+  dwarf_end(dwarf);
+  return nullptr;
+}
+
 uint64_t FirstCodeAddress(const ElfFile& file) {
   uint64_t first = UINT64_MAX;
   for (Elf_Scn* section = elf_nextscn(file.elf(), nullptr); section; section = elf_nextscn(file.elf(), section)) {
@@ -86,9 +105,9 @@ void SetFromLineTable(Dwarf_Die* unit, uint64_t address, SourceLine* line) {
 }  // namespace
 
 std::unique_ptr<DwarfLines> DwarfLines::Open(const ElfFile& file, const ElfFile* shared) {
-  Dwarf* dwarf = dwarf_begin_elf(file.elf(), DWARF_C_READ, nullptr);
+  Dwarf* dwarf = OpenDwarf(file);
   if (dwarf == nullptr) return nullptr;
-  Dwarf* shared_dwarf = shared != nullptr ? dwarf_begin_elf(shared->elf(), DWARF_C_READ, nullptr) : nullptr;
+  Dwarf* shared_dwarf = shared != nullptr ? OpenDwarf(*shared) : nullptr;
   if (shared_dwarf != nullptr) dwarf_setalt(dwarf, shared_dwarf);
   std::unique_ptr<DwarfLines> opened(new DwarfLines(dwarf, shared_dwarf, FirstCodeAddress(file)));
   opened->IndexUnits();

@@ -29,7 +29,7 @@ std::unique_ptr<ElfFile> OpenImage(const SymbolizeRequest& request, std::string*
     std::unique_ptr<ElfFile> file = ElfFile::Open(path, &why);
     if (file && (request.build_id.empty() || file->build_id() == request.build_id)) return file;
     // That another build is there says more than that other candidates are not.
-    if (!replaced) reason = path + (file ? " was replaced?" : ": " + why);
+    if (!replaced) reason.assign(path).append(file ? " was replaced?" : ": ").append(why);
     replaced = replaced || file;
   }
   *warning = "no file" + wanted + " found (" + SafeText(reason) + ")";
