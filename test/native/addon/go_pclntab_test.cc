@@ -39,7 +39,7 @@ std::unique_ptr<GoPclntab> OpenSample(GoFormat format) {
 }
 
 // The image with the bytes of one of its segments replaced.
-MemoryImage WithSegment(const MemoryImage& image, size_t index, std::string bytes) {
+MemoryImage WithSegment(const MemoryImage& image, size_t index, const std::string& bytes) {
   MemoryImage changed;
   for (size_t i = 0; i < image.segments().size(); ++i) {
     const MemoryImage::Segment& segment = image.segments()[i];
