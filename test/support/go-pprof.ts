@@ -74,11 +74,15 @@ export function pprof(...args: string[]): string {
 
 const EVERYTHING = ['-unit=B', '-nodecount=100000', '-nodefraction=0', '-edgefraction=0'];
 
-/** Rows of `-top`, in its order: flat and cumulative bytes per node. */
+/** Rows of `-top`, in its order: flat and cumulative bytes per node; without its mark for inlined functions. */
 export function topRows(...args: string[]): { name: string; flat: number; cum: number }[] {
   const text = pprof('-top', ...EVERYTHING, ...args);
   const rows = [...text.matchAll(/^\s*(-?\d+)B?\s+\S+%\s+\S+%\s+(-?\d+)B?\s+\S+%\s+(.+)$/gm)];
-  return rows.map(([, flat, cum, name = '']) => ({ name: name.trim(), flat: Number(flat), cum: Number(cum) }));
+  return rows.map(([, flat, cum, name = '']) => ({
+    name: name.replace(/ \((partial-)?inline\)$/, ''),
+    flat: Number(flat),
+    cum: Number(cum),
+  }));
 }
 
 /** The same per name. */
@@ -118,10 +122,10 @@ function rawLocations(rows: readonly string[], mappings: ReadonlyMap<string, str
   return locations;
 }
 
-/** The samples of a file, read back from what `go tool pprof -raw` prints. */
-export function rawSamples(file: string): PprofSample[] {
+/** The samples of a file, read back from what `go tool pprof -raw` prints with the flags given, such as `-base=FILE`. */
+export function rawSamples(file: string, ...flags: readonly string[]): PprofSample[] {
   const [, samples = '', locationRows = '', mappingRows = ''] =
-    /\nSamples:\n(.*)\nLocations\n(.*)\nMappings\n(.*)$/s.exec(pprof('-raw', file)) ?? [];
+    /\nSamples:\n(.*)\nLocations\n(.*)\nMappings\n(.*)$/s.exec(pprof('-raw', ...flags, file)) ?? [];
   const mappings = new Map(
     [...mappingRows.matchAll(/^(\d+): \S+ (\S*) /gm)].map(([, id = '', path = '']) => [id, path]),
   );
