@@ -10,7 +10,7 @@ import { cProfile } from '../merge/c-profile.js';
 import { mergeProfiles } from '../merge/merge-profiles.js';
 import { segmentNotes } from '../merge/segment-notes.js';
 import { checkOutput, presentProfile } from '../present/output.js';
-import { parseProfile } from './parse-profile.js';
+import { parseProfile, sayIfOther } from './parse-profile.js';
 import { symbolizeSegments } from './symbolize-segments.js';
 
 export interface HeapOptions {
@@ -36,6 +36,7 @@ export async function heap(context: Context, target: string, options: HeapOption
   const go = source.kind === 'none' ? [] : [await fetchGoHeap(source)];
   const goProfiles = go.map(({ bytes, name }) => parseProfile(bytes, name));
   const segment = readSegment(native, found.path);
+  for (const profile of goProfiles) sayIfOther(context, profile, [segment]);
 
   const symbolized = await symbolizeSegments(context, native, [{ segment, livePid: found.livePid }]);
 

@@ -1,9 +1,12 @@
 /**
- * Parses a profile that a person has named, and says what would have been one.
+ * Parses a profile that a person has named, and says what would have been one; and when it is not of the program at hand.
  */
 import type { Profile } from 'pprof-format';
+import { type Context, say } from '../context.js';
 import { CgoprofError } from '../errors.js';
 import { parseHeapProfile } from '../merge/go-profile.js';
+import { otherProgramNote } from '../merge/same-program.js';
+import type { Segment } from '../native-binding.js';
 
 const HINT = 'Give a heap profile: the /debug/pprof/heap of a service, or a file of it.';
 
@@ -15,4 +18,10 @@ export function parseProfile(bytes: Uint8Array, name: string): Profile {
     if (!(error instanceof CgoprofError) || error.hint !== '') throw error;
     throw new CgoprofError({ what: '', why: error.message, hint: HINT, cause: error });
   }
+}
+
+/** A Go profile of another program is merged all the same, for whoever knows why; but not without a word. */
+export function sayIfOther(context: Context, profile: Profile, segments: readonly Segment[]): void {
+  const note = otherProgramNote(profile, segments);
+  if (note !== undefined) say(context, `warning: ${note}`);
 }

@@ -14,6 +14,7 @@ import type { NativeBinding } from '../native-binding.js';
 import { reportError } from '../present/error-lines.js';
 import { presentProfile } from '../present/output.js';
 import { formatAge } from '../present/units.js';
+import { sayIfOther } from './parse-profile.js';
 import type { DatedProfile } from './run-go-side.js';
 import { type CollectedSegment, symbolizeSegments } from './symbolize-segments.js';
 
@@ -36,13 +37,15 @@ export async function writeRunOutput(context: Context, native: NativeBinding, en
     const go = datedGoSide(context, end);
     if (collected.length === 0) context.writeErr(reportError(nothingProfiled(end), context.env).text);
     if (collected.length === 0 && !go) return false;
+    const segments = collected.map(({ segment }) => segment);
+    if (go) sayIfOther(context, go.profile, segments);
 
     const symbolized = await symbolizeSegments(context, native, collected);
 
     const c = symbolized.map((one) => cProfile(one, end));
     const merged = mergeProfiles({ go: go ? [go.profile] : [], c, comments: go ? [go.comment] : [] });
 
-    for (const note of collected.flatMap(({ segment }) => segmentNotes(segment))) say(context, note);
+    for (const note of segments.flatMap((segment) => segmentNotes(segment))) say(context, note);
     await presentProfile(context, merged, end.output);
     return collected.length > 0;
   } catch (error) {

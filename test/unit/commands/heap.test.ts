@@ -69,6 +69,15 @@ describe('heap', () => {
     expect(comments).toContain(`cgoprof: Go heap profile from ${go}`);
   });
 
+  it('says so when the Go profile is of another program', async () => {
+    const other = goProfile({ samples: [{ stack: ['main.grow@m.go:9'], values: [1, 1009, 1, 1009] }] });
+    const strings = other.stringTable;
+    for (const mapping of other.mapping) mapping.buildId = strings.dedup('ffff');
+    await run(deadSegment(), { go: world.write('go.pb', other.encode()) });
+    expect(world.err).toContain('cgoprof: warning: the Go profile is of another program or build (');
+    expect((await written()).samples).toHaveLength(2);
+  });
+
   it('asks a service, with a collection first if wished', async () => {
     const server = await serve((_, response) => response.end(GO_BYTES));
     try {
