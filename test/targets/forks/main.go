@@ -1,5 +1,5 @@
 // Forks makes children in every way C and Go have, and leaks known blocks before and after: children neither crash nor
-// change what the parent's profile says.
+// change what the parent's profile says. Prints its pid and "ready", then waits for a line on standard input.
 package main
 
 // #cgo CFLAGS: -O2 -g
@@ -39,7 +39,7 @@ func main() {
 	}
 	C.leak_after()
 
-	fmt.Println("ready")
+	fmt.Printf("pid %d\nready\n", os.Getpid())
 	_, _ = bufio.NewReader(os.Stdin).ReadString('\n')
 }
 

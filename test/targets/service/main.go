@@ -6,6 +6,7 @@
 //
 //	return, panic, abort       ends by main's return, a panic, C's abort; so does the end of the input by return
 //	os.Exit N, exit N, _exit N ends by Go's os.Exit, C's exit, C's _exit
+//	exec                       starts this program anew in the same process
 //	grow                       holds as much in C and in Go once more
 //	close                      stops serving and drops the connections
 //	children                   starts children, see children.go
@@ -28,6 +29,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"syscall"
 )
 
 var held [][]byte
@@ -95,6 +97,8 @@ func obey(server *http.Server, line string) {
 		C.exit(C.int(number))
 	case words[0] == "_exit":
 		C._exit(C.int(number))
+	case line == "exec":
+		log.Fatal(syscall.Exec("/proc/self/exe", os.Args, os.Environ()))
 	case line == "grow":
 		holdC()
 		holdGo()
