@@ -1,0 +1,97 @@
+// Promise: a service may make child processes in every way there is. None crashes, none changes what the service's own
+// profile says, and none is profiled unless that is asked for.
+import { readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { ProcessRow } from '../../src/present/ps-table.js';
+import { Workshop } from '../support/cgoprof.js';
+import { rawSamples } from '../support/go-pprof.js';
+import { buildTargetAside } from '../support/profiled-target.js';
+import { Service } from '../support/service.js';
+import { allInUse, samplesAt, siteOf, total } from '../support/sites.js';
+
+let shop: Workshop;
+beforeAll(() => {
+  shop = new Workshop();
+});
+afterAll(() => shop.remove());
+beforeEach(() => {
+  for (const name of segments()) rmSync(join(shop.segments, name));
+});
+
+const output = (): string => shop.path('merged.pb.gz');
+const segments = (): string[] => readdirSync(shop.segments);
+
+/** Writes the profile of a living process. */
+async function heap(pid: number): Promise<string> {
+  const file = shop.path('heap.pb.gz');
+  const { code, stderr } = await shop.run(['heap', `${pid}`, '-o', file]);
+  // Nothing to say of lost samples, unseen frees or stacks that end early.
+  expect([code, stderr]).toEqual([0, expect.stringMatching(/^cgoprof: wrote .*\ncgoprof: only the C side; .*\n$/)]);
+  return file;
+}
+
+async function running(): Promise<ProcessRow[]> {
+  const rows = JSON.parse((await shop.run(['ps', '--json'])).stdout) as ProcessRow[];
+  return rows.filter(({ segment, state }) => segment.startsWith(shop.segments) && state === 'running');
+}
+
+describe('forks and what they execute', () => {
+  const SITES = ['before', 'after', 'child'].map((name) => siteOf('forks', name));
+
+  function expectExact(file: string): void {
+    const samples = rawSamples(file);
+    const totals = SITES.map((site) => total(samplesAt(samples, site)));
+    expect(totals).toEqual(SITES.map((site) => allInUse(site)));
+  }
+
+  it('leave the parent alone and run bare', async () => {
+    const service = await Service.run(shop, ['--rate', '1', '-o', output()], [await buildTargetAside('forks')]);
+    expect((await running()).map(({ pid, losses }) => ({ pid, losses }))).toEqual([{ pid: service.pid, losses: {} }]);
+    expect(segments()).toHaveLength(1);
+    expectExact(await heap(service.pid));
+    expect(await service.end('')).toMatchObject({ code: 0, signal: null });
+    expectExact(output());
+    expect(segments()).toEqual([]);
+  });
+
+  it('are profiled as processes of their own with --follow --profile all, once they execute something', async () => {
+    const args = ['--rate', '1', '-o', output(), '--follow', '--profile', 'all'];
+    const service = await Service.run(shop, args, [await buildTargetAside('forks')]);
+    expect((await running()).map(({ pid }) => pid)).toEqual([service.pid]);
+    // Those that ended make room for those that come: 8 at most stay.
+    expect(segments().length).toBeLessThanOrEqual(10);
+    expect(segments().length).toBeGreaterThan(1);
+    expectExact(await heap(service.pid));
+    expect(await service.end('')).toMatchObject({ code: 0, signal: null });
+    expectExact(output());
+    expect(segments()).toEqual([]);
+  });
+});
+
+describe('a service that executes itself', () => {
+  const HELD = siteOf('service', 'held');
+
+  it('is profiled anew with --follow: what it held before is gone', async () => {
+    const args = ['--rate', '1', '-o', output(), '--follow'];
+    const service = await Service.run(shop, args, [await buildTargetAside('service')]);
+    await service.obey('grow');
+    service.tell('exec');
+    await service.line(/^ready$[\s\S]*^ready$/m);
+    expect((await running()).map(({ pid }) => pid)).toEqual([service.pid]);
+    expect(total(samplesAt(rawSamples(await heap(service.pid)), HELD))).toEqual(allInUse(HELD));
+    expect(await service.end('return')).toMatchObject({ code: 0, signal: null });
+    expect(total(samplesAt(rawSamples(output()), HELD))).toEqual(allInUse(HELD));
+    expect(segments()).toEqual([]);
+  });
+
+  it('runs bare without, and that is said', async () => {
+    const service = await Service.run(shop, ['--rate', '1'], [await buildTargetAside('service')]);
+    service.tell('exec');
+    await service.line(/^ready$[\s\S]*^ready$/m);
+    const { code, stderr } = await shop.run(['heap', `${service.pid}`, '-o', output()]);
+    expect([code, stderr]).toEqual([1, expect.stringContaining('not profiled: libcgoprof.so is not loaded in it\n')]);
+    expect(await service.end('return')).toMatchObject({ code: 0, signal: null });
+    expect(segments()).toEqual([]);
+  });
+});
