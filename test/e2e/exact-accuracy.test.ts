@@ -6,18 +6,7 @@ import { readSites } from '../../scripts/lib/sites.mjs';
 import { Workshop } from '../support/cgoprof.js';
 import { check, checkedSamples, list, type PprofSample, pprof, rawSamples, topRows } from '../support/go-pprof.js';
 import { buildTargetAside, ProfiledTarget } from '../support/profiled-target.js';
-
-/** A row of test/targets/accuracy/sites.json, with the place of its marker. */
-interface Site {
-  readonly name: string;
-  readonly function: string;
-  readonly path: string;
-  readonly line: number;
-  readonly blocks: number;
-  readonly bytes: number;
-  readonly live: boolean;
-  readonly callers: readonly string[];
-}
+import { linesOf, type Site, samplesAt, siteOf } from '../support/sites.js';
 
 const SITES: readonly Site[] = readSites('accuracy');
 
@@ -31,12 +20,6 @@ const BEHIND: Readonly<Record<string, RegExp>> = {
 /** The function that shows at the leaf. */
 function leafOf({ name, function: own }: Site): RegExp {
   return BEHIND[name] ?? new RegExp(`^${own}$`);
-}
-
-function siteNamed(wanted: string): Site {
-  const site = SITES.find(({ name }) => name === wanted);
-  if (site === undefined) throw new Error(`no site ${wanted}`);
-  return site;
 }
 
 /** alloc_objects, alloc_space, inuse_objects, inuse_space: Go's order. */
@@ -59,15 +42,6 @@ beforeAll(async () => {
   }
 });
 afterAll(() => shop.remove());
-
-function linesOf({ stack }: PprofSample) {
-  return stack.flatMap(({ lines }) => lines);
-}
-
-/** Samples that have the site's line in their stack. */
-function samplesAt(site: Site, samples: readonly PprofSample[]): PprofSample[] {
-  return samples.filter((sample) => linesOf(sample).some(({ file, line }) => file === site.path && line === site.line));
-}
 
 /**
  * Names of a stack without what stands between the program's own functions: C's library, the Go half of cgo's calls, the
@@ -93,11 +67,11 @@ describe.each([
     });
 
     test.each(SITES)('$name: its blocks and bytes, to the byte', (site) => {
-      expect(samplesAt(site, samples).map(({ values }) => values)).toEqual([truth(site)]);
+      expect(samplesAt(samples, site).map(({ values }) => values)).toEqual([truth(site)]);
     });
 
     test.each(SITES)('$name: its line is the leaf, below its callers', (site) => {
-      const stacks = samplesAt(site, samples);
+      const stacks = samplesAt(samples, site);
       expect(stacks.map(ownFunctions)).toEqual([[site.function, ...site.callers]]);
       const lines = stacks.flatMap(linesOf);
       const own = lines.findIndex(({ name }) => name === site.function);
@@ -107,12 +81,12 @@ describe.each([
     });
 
     test('the inlined function is a line of its caller’s location', () => {
-      const names = samplesAt(siteNamed('inlined'), samples)[0]?.stack[0]?.lines.map(({ name }) => name);
+      const names = samplesAt(samples, siteOf('accuracy', 'inlined'))[0]?.stack[0]?.lines.map(({ name }) => name);
       expect(names).toEqual(['inlined_malloc', 'leak_inlined']);
     });
 
     test('a callback has Go and C in turn', () => {
-      const stacks = samplesAt(siteNamed('callback'), samples).map(linesOf);
+      const stacks = samplesAt(samples, siteOf('accuracy', 'callback')).map(linesOf);
       expect(stacks.map((lines) => lines.map(({ name }) => name))).toEqual([
         [
           'leak_in_callback',
@@ -130,7 +104,7 @@ describe.each([
 
     test('every stack ends where its thread began', () => {
       for (const site of SITES) {
-        const roots = samplesAt(site, samples).map(({ stack }) => stack.at(-1));
+        const roots = samplesAt(samples, site).map(({ stack }) => stack.at(-1));
         const mainGoroutine = { lines: [expect.objectContaining({ name: 'runtime.main' })] };
         const thread = { mapping: expect.stringMatching(/\/libc\./) };
         expect(roots).toEqual([expect.objectContaining(site.name === 'pthread' ? thread : mainGoroutine)]);
@@ -145,7 +119,7 @@ test('both readers see the same', () => {
 
 describe('go tool pprof', () => {
   test('-top has one node per function, with the bytes of all its lines', () => {
-    const rows = topRows(files.ended).map((row) => ({ ...row, name: row.name.replace(/ \(inline\)$/, '') }));
+    const rows = topRows(files.ended);
     expect(rows.map(({ name }) => name)).toEqual([...new Set(rows.map(({ name }) => name))]);
     const live = new Map<string, number>();
     for (const site of SITES) {
@@ -180,7 +154,7 @@ describe('go tool pprof', () => {
   });
 
   test('-list shows the source', () => {
-    const site = siteNamed('plain');
+    const site = siteOf('accuracy', 'plain');
     const text = pprof(`-list=^${site.function}$`, files.ended);
     const source = readFileSync(site.path, 'utf8').split('\n')[site.line - 1];
     expect(text).toContain(`${site.line}:${source}\n`);
@@ -191,7 +165,7 @@ test('the program frees what it does not keep: nothing else of it is in use', ()
   const samples = checkedSamples(files.ended).filter(({ stack }) =>
     stack.some(({ mapping }) => /accuracy/.test(mapping)),
   );
-  const atSites = new Set(SITES.flatMap((site) => samplesAt(site, samples)));
+  const atSites = new Set(SITES.flatMap((site) => samplesAt(samples, site)));
   const inUse = samples.filter((sample) => !atSites.has(sample) && (sample.values[3] ?? 0) > 0);
   // What the loader keeps for threads and libraries.
   for (const { stack } of inUse) expect(stack[0]?.mapping).toMatch(/\/(libc|ld-linux)/);

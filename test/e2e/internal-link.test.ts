@@ -7,6 +7,7 @@ import { Workshop } from '../support/cgoprof.js';
 import { checkedSamples, type PprofLine, type PprofSample } from '../support/go-pprof.js';
 import { goVersions } from '../support/go-versions.js';
 import { buildTargetAside, ProfiledTarget } from '../support/profiled-target.js';
+import { linesOf } from '../support/sites.js';
 
 /** A release's first build compiles the standard library too. */
 const BUILD_TIMEOUT = 600_000;
@@ -21,10 +22,6 @@ beforeAll(() => {
   shop = new Workshop();
 });
 afterAll(() => shop.remove());
-
-function linesOf({ stack }: PprofSample): PprofLine[] {
-  return stack.flatMap(({ lines }) => lines);
-}
 
 /** Samples of what is called by a line of the program's own that has a text in it. */
 function samplesUnder(call: string, samples: readonly PprofSample[]): PprofSample[] {
