@@ -1,10 +1,10 @@
 // See go_module.h.
 #include "addon/go_module.h"
 
-#include <elf.h>
+#include <stddef.h>
 
 #include <algorithm>
-#include <limits>
+#include <iterator>
 
 #include "addon/byte_reader.h"
 
