@@ -47,15 +47,16 @@ function collectAddresses(segment: Segment): Map<number, Set<bigint>> {
 
 /**
  * The part of an answer that is still right next time. What has a file and a line is, and so is all that Go's line table
- * says, since it is part of the image. A bare name is, where the module has debug information and it was complete;
- * elsewhere a debug file that is installed later may know more. Where nothing is known, we ask (and warn) again.
+ * says (also that a function is a wrapper, by having no line), since it is part of the image. A bare name is, where the
+ * module has debug information and it was complete; elsewhere a debug file that is installed later may know more. Where
+ * nothing is known, we ask (and warn) again.
  */
 function lasting(found: ReadonlyMap<bigint, ResolvedLocation>, warning: string): Map<bigint, ResolvedLocation> {
   const locations = [...found];
   const hasFiles = ({ lines }: ResolvedLocation) => lines.every(({ file }) => file !== '');
   const hasDebugInfo = locations.some(([, one]) => !one.isGo && one.lines.length > 0 && hasFiles(one));
   const keepsNames = hasDebugInfo && warning === '';
-  return new Map(locations.filter(([, one]) => one.lines.length > 0 && (one.isGo || keepsNames || hasFiles(one))));
+  return new Map(locations.filter(([, one]) => one.isGo || (one.lines.length > 0 && (keepsNames || hasFiles(one)))));
 }
 
 /** Looks modules up, in the cache first. */

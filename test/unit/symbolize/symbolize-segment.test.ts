@@ -216,6 +216,7 @@ describe('cache', () => {
     ['nothing known', { lines: [[sourceLine('f@a.c:1')], []] }, [[0x4011ffn]]],
     ['C lines, whatever else is missing', { warning: 'w' }, []],
     ['Go, even with a warning', { lines: NAME_ONLY, isGo: Uint8Array.of(1, 1), warning: 'no DWARF' }, []],
+    ['wrappers of Go, which have no line', { lines: [[], []], isGo: Uint8Array.of(1, 1) }, []],
     ['Go alone of both', { lines: NAME_ONLY, isGo: Uint8Array.of(1, 0) }, [[0x4011ffn]]],
   ])('asks again or not: %s', async (_, result, askedAgain) => {
     const what = segment([
