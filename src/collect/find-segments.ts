@@ -56,7 +56,7 @@ export function findSegments(context: Context, native: NativeBinding, warn: (err
     seen.add(id);
     try {
       const header = readSegmentHeader(native, path);
-      found.push({ path, header, livePid: livePid ?? livePidOf(header) });
+      found.push({ path, header, livePid: livePid ?? livePidOf(path, header) });
     } catch (error) {
       warn(error as Error);
     }
@@ -70,11 +70,27 @@ export function findSegments(context: Context, native: NativeBinding, warn: (err
   return found;
 }
 
-/** Tells the living process that writes a segment, if there is one: same boot, same pid, same start time. */
-export function livenessCheck(context: Context): (header: SegmentHeader) => number | undefined {
+/**
+ * Tells the living process that writes a segment, if there is one: same boot, same pid, same start time. A process that
+ * has executed another program since is another one in all but these, and has the segment mapped no more.
+ */
+export function livenessCheck(context: Context): (path: string, header: SegmentHeader) => number | undefined {
   const boot = bootId(context.procRoot);
   const living = livingProcesses(context.procRoot);
-  return (header) => (header.bootId === boot ? living.get(processKey(header.pid, header.startTimeTicks)) : undefined);
+  return (path, header) => {
+    const pid = header.bootId === boot ? living.get(processKey(header.pid, header.startTimeTicks)) : undefined;
+    return pid !== undefined && mayHaveMapped(context.procRoot, pid, path) ? pid : undefined;
+  };
+}
+
+/** False only if we can see that it has not. */
+function mayHaveMapped(procRoot: string, pid: number, path: string): boolean {
+  try {
+    const { paths, lost } = mappedSegments(procRoot, pid);
+    return lost.length > 0 || paths.some((mapped) => fileId(mapped) === fileId(path));
+  } catch {
+    return true;
+  }
 }
 
 /** Of several segments the one made last. */

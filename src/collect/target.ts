@@ -14,7 +14,7 @@ import { readSegmentHeader } from './read-segment.js';
 export function resolveTarget(context: Context, native: NativeBinding, target: string): FoundSegment {
   if (!/^\d+$/.test(target)) {
     const header = readSegmentHeader(native, target);
-    return { path: target, header, livePid: livenessCheck(context)(header) };
+    return { path: target, header, livePid: livenessCheck(context)(target, header) };
   }
   const pid = Number(target);
   const mapped = isAlive(context.procRoot, pid) ? mapsOf(context, pid) : undefined;

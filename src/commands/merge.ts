@@ -57,7 +57,7 @@ function collectInputs(
       continue;
     }
     const segment = readSegment(native, path);
-    segments.push({ segment, livePid: livePidOf(segment.header) });
+    segments.push({ segment, livePid: livePidOf(path, segment.header) });
   }
   return { profiles, segments };
 }

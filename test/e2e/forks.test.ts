@@ -31,10 +31,13 @@ async function heap(pid: number): Promise<string> {
   return file;
 }
 
-async function running(): Promise<ProcessRow[]> {
+/** What `cgoprof ps` lists of this test's. */
+async function processes(): Promise<ProcessRow[]> {
   const rows = JSON.parse((await shop.run(['ps', '--json'])).stdout) as ProcessRow[];
-  return rows.filter(({ segment, state }) => segment.startsWith(shop.segments) && state === 'running');
+  return rows.filter(({ segment }) => segment.startsWith(shop.segments));
 }
+
+const running = async (): Promise<ProcessRow[]> => (await processes()).filter(({ state }) => state === 'running');
 
 describe('forks and what they execute', () => {
   const SITES = ['before', 'after', 'child'].map((name) => siteOf('forks', name));
@@ -91,6 +94,10 @@ describe('a service that executes itself', () => {
     await service.line(/^ready$[\s\S]*^ready$/m);
     const { code, stderr } = await shop.run(['heap', `${service.pid}`, '-o', output()]);
     expect([code, stderr]).toEqual([1, expect.stringContaining('not profiled: libcgoprof.so is not loaded in it\n')]);
+    // What is left is the segment of the program that was there before.
+    expect((await processes()).map(({ pid, state }) => ({ pid, state }))).toEqual([
+      { pid: service.pid, state: 'died' },
+    ]);
     expect(await service.end('return')).toMatchObject({ code: 0, signal: null });
     expect(segments()).toEqual([]);
   });

@@ -60,6 +60,18 @@ describe('findSegments', () => {
     });
   });
 
+  it('tells a process from the program that it has executed since', () => {
+    const gone = world.segment('10-100.seg', {}, 'other');
+    const path = world.segment('10-100.seg');
+    const context = world.context({ env: { CGOPROF_DIR: world.path('other') } });
+    world.process(10, { start: 100, maps: mapsLine(path, statSync(path).ino) });
+    const found = findSegments(context, world.native, refuse);
+    expect(found.map(({ path, livePid }) => [path, livePid])).toEqual([
+      [path, 10],
+      [gone, undefined],
+    ]);
+  });
+
   it('finds segments elsewhere through the processes that map them, in their pid namespace', () => {
     const path = world.segment('1-500.seg', {}, 'container/shm');
     world.process(6000, { start: 500, innerPid: 1, maps: mapsLine(path, statSync(path).ino) });
