@@ -39,8 +39,8 @@ struct CfiTable {
   uintptr_t end;
 };
 
-// Checks that [start, end) can be read before the compiler looks there. Given for modules that may be unloaded behind
-// our back; nullptr where the image is sure to stay.
+// Checks that [start, end) can be read before the compiler looks there: a library may be unloaded behind our back.
+// nullptr where the image is sure to stay.
 using RangeCheck = bool (*)(uintptr_t start, uintptr_t end);
 
 // The rule for the frame whose PC is `pc` (for a return address: the address - 1, which is inside the call).

@@ -1,7 +1,6 @@
 // See elf_memory.h.
 #include "preload/elf_memory.h"
 
-#include <elf.h>
 #include <fcntl.h>
 #include <string.h>
 
@@ -13,7 +12,6 @@
 namespace cgoprof {
 namespace {
 
-constexpr uint32_t kMaxProgramHeaders = 32;
 constexpr uint64_t kPageMask = ~uint64_t{4095};
 
 // A program header's memory, or empty if its numbers overflow.
@@ -58,9 +56,10 @@ void FindCfiSegment(const Elf64_Phdr* headers, uint32_t count, ElfImage* image) 
   image->eh_frame_hdr = 0;
 }
 
-void FindBuildId(const ProcessMemory& memory, uintptr_t address, uint64_t length, ElfImage* image) {
-  uint8_t notes[1024];
-  if (length > sizeof(notes)) length = sizeof(notes);
+void FindBuildId(const ProcessMemory& memory, uintptr_t address, uint64_t length, ElfScratch* scratch,
+                 ElfImage* image) {
+  uint8_t* const notes = scratch->notes;
+  if (length > sizeof(scratch->notes)) length = sizeof(scratch->notes);
   if (!memory.Read(address, notes, length)) return;
   for (uint64_t at = 0; at + sizeof(Elf64_Nhdr) <= length;) {
     Elf64_Nhdr note;
@@ -81,15 +80,16 @@ void FindBuildId(const ProcessMemory& memory, uintptr_t address, uint64_t length
 
 bool HeaderUsable(const Elf64_Ehdr& header) {
   return memcmp(header.e_ident, ELFMAG, SELFMAG) == 0 && header.e_ident[EI_CLASS] == ELFCLASS64 &&
-         header.e_phentsize == sizeof(Elf64_Phdr) && header.e_phnum <= kMaxProgramHeaders;
+         header.e_phentsize == sizeof(Elf64_Phdr) && header.e_phnum <= ElfScratch::kMostHeaders;
 }
 
 }  // namespace
 
-ProcessMemory::ProcessMemory()
-    : fd_(RawSyscall(SYS_openat, AT_FDCWD, PointerArg("/proc/self/mem"), O_RDONLY | O_CLOEXEC)) {}
+void ProcessMemory::Open() {
+  fd_ = RawSyscall(SYS_openat, AT_FDCWD, PointerArg("/proc/self/mem"), O_RDONLY | O_CLOEXEC);
+}
 
-ProcessMemory::~ProcessMemory() {
+void ProcessMemory::Close() {
   if (!IsError(fd_)) RawSyscall(SYS_close, fd_);
 }
 
@@ -103,9 +103,9 @@ bool ProcessMemory::Read(uintptr_t address, void* out, size_t length) const {
          static_cast<long>(length);
 }
 
-bool ReadElfImage(const ProcessMemory& memory, uintptr_t start, ElfImage* image) {
+bool ReadElfImage(const ProcessMemory& memory, uintptr_t start, ElfScratch* scratch, ElfImage* image) {
   Elf64_Ehdr header;
-  Elf64_Phdr headers[kMaxProgramHeaders];
+  Elf64_Phdr* const headers = scratch->headers;
   if (!memory.Read(start, &header, sizeof(header)) || !HeaderUsable(header)) return false;
   const uint32_t count = header.e_phnum;
   if (!memory.Read(start + header.e_phoff, headers, count * sizeof(Elf64_Phdr))) return false;
@@ -122,7 +122,7 @@ bool ReadElfImage(const ProcessMemory& memory, uintptr_t start, ElfImage* image)
   image->bias = start - image->start;
   for (uint32_t i = 0; i < count && image->build_id_bytes == 0; i++) {
     if (headers[i].p_type == PT_NOTE) {
-      FindBuildId(memory, headers[i].p_vaddr + image->bias, headers[i].p_memsz, image);
+      FindBuildId(memory, headers[i].p_vaddr + image->bias, headers[i].p_memsz, scratch, image);
     }
   }
   for (uintptr_t* address : {&image->start, &image->end, &image->text_start, &image->text_end}) *address += image->bias;

@@ -3,6 +3,7 @@
 #ifndef CGOPROF_PRELOAD_ELF_MEMORY_H_
 #define CGOPROF_PRELOAD_ELF_MEMORY_H_
 
+#include <elf.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,10 +30,8 @@ struct ElfImage {
 // fault.
 class ProcessMemory {
  public:
-  ProcessMemory();
-  ~ProcessMemory();
-  ProcessMemory(const ProcessMemory&) = delete;
-  ProcessMemory& operator=(const ProcessMemory&) = delete;
+  void Open();
+  void Close();
   // True if all `length` bytes were copied.
   bool Read(uintptr_t address, void* out, size_t length) const;
 
@@ -40,8 +39,15 @@ class ProcessMemory {
   long fd_;
 };
 
+// Room for what is read on the way: too much for a small stack.
+struct ElfScratch {
+  static constexpr uint32_t kMostHeaders = 64;
+  Elf64_Phdr headers[kMostHeaders];
+  uint8_t notes[1024];
+};
+
 // Reads the image whose ELF header lies at `start`. False if there is none, or none this unwinder can use.
-bool ReadElfImage(const ProcessMemory& memory, uintptr_t start, ElfImage* image);
+bool ReadElfImage(const ProcessMemory& memory, uintptr_t start, ElfScratch* scratch, ElfImage* image);
 
 }  // namespace cgoprof
 

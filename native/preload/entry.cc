@@ -83,7 +83,9 @@ __attribute__((constructor)) void Load() {
   keep_segment = settings.keep;
   if (!settings.follow) LeaveEnvironment(environ, is_go ? Removal::kBlank : Removal::kCompact);
   PruneDeadSegments(settings.directory);
-  StartRecorder({settings.directory, settings.rate, settings.run_id, CapacityFor(settings.rate)});
+  const SegmentConfig config = {settings.directory, settings.rate, settings.run_id, CapacityFor(settings.rate)};
+  while (!StartRecorder(config) && PruneOldestIfFull(settings.directory)) {
+  }
 }
 
 __attribute__((destructor)) void Unload() { FinishRecorder(keep_segment); }

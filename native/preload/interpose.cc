@@ -18,13 +18,14 @@
 namespace cgoprof {
 namespace {
 
-// Records the block that a hook is about to return, if it is to be sampled. A macro, because the frame that it starts
-// from must be that of the slow path itself.
-#define CGOPROF_RETURN_RECORDED(block, size)                                                        \
-  do {                                                                                              \
-    void* const recorded = (block);                                                                 \
-    if (TakeSample(size) && recorded != nullptr) RecordAlloc(recorded, size, CGOPROF_HOOK_FRAME()); \
-    return recorded;                                                                                \
+// Allocates, and records the block that the hook is about to return if it is to be sampled. A macro, because the frame
+// that it starts from must be that of the slow path itself.
+#define CGOPROF_RETURN_RECORDED(allocate, size)                                      \
+  do {                                                                               \
+    const bool sampled = TakeSample(size);                                           \
+    void* const block = allocate;                                                    \
+    if (sampled && block != nullptr) RecordAlloc(block, size, CGOPROF_HOOK_FRAME()); \
+    return block;                                                                    \
   } while (false)
 
 CGOPROF_SLOW void* SampledMalloc(size_t size) { CGOPROF_RETURN_RECORDED(real.malloc(size), size); }
@@ -46,8 +47,9 @@ CGOPROF_SLOW void* SampledValloc(size_t size) { CGOPROF_RETURN_RECORDED(real.val
 CGOPROF_SLOW void* SampledPvalloc(size_t size) { CGOPROF_RETURN_RECORDED(real.pvalloc(size), size); }
 
 CGOPROF_SLOW int SampledPosixMemalign(void** out, size_t alignment, size_t size) {
+  const bool sampled = TakeSample(size);
   const int error = real.posix_memalign(out, alignment, size);
-  if (TakeSample(size) && error == 0) RecordAlloc(*out, size, CGOPROF_HOOK_FRAME());
+  if (sampled && error == 0) RecordAlloc(*out, size, CGOPROF_HOOK_FRAME());
   return error;
 }
 
@@ -59,6 +61,7 @@ CGOPROF_SLOW void SampledFree(void* block) {
 
 // A block that may have been sampled, or one that is to be: `counted` says whether CountDown asked for the latter.
 CGOPROF_SLOW void* SampledRealloc(void* block, size_t size, bool counted) {
+  const bool sampled = counted && TakeSample(size);
   LiveBlock taken;
   const bool was_live = block != nullptr && MayBeSampled(block) && TakeBlock(block, &taken);
   void* const moved = real.realloc(block, size);
@@ -69,7 +72,7 @@ CGOPROF_SLOW void* SampledRealloc(void* block, size_t size, bool counted) {
     else
       PutBlockBack(block, taken);
   }
-  if (counted && TakeSample(size) && moved != nullptr) RecordAlloc(moved, size, CGOPROF_HOOK_FRAME());
+  if (sampled && moved != nullptr) RecordAlloc(moved, size, CGOPROF_HOOK_FRAME());
   return moved;
 }
 

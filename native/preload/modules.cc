@@ -3,9 +3,8 @@
 
 #include <string.h>
 #include <sys/auxv.h>
-#include <time.h>
 
-#include "preload/fork_wiped.h"
+#include "preload/clock.h"
 #include "preload/raw_syscall.h"
 #include "preload/text.h"
 
@@ -18,24 +17,18 @@ uint32_t HashPath(const char* path) {
   return hash;
 }
 
-uint64_t CoarseMilliseconds() {
-  struct timespec now = {};
-  clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1000 + static_cast<uint64_t>(now.tv_nsec) / 1000000;
-}
-
 bool IsVdso(const Mapping& mapping) { return strcmp(mapping.path, "[vdso]") == 0; }
-
-// Scratch space for maps lines; guarded by ModuleTable::refreshing_.
-char maps_buffer[8192];
 
 }  // namespace
 
-// State of one pass over the mappings.
+// State of one pass over the mappings. There is one, guarded by ModuleTable::refreshing_: hooks run on stacks that may
+// be too small for it.
 struct ModuleTable::Scan {
   ModuleTable* table;
-  bool at_start;
   ProcessMemory memory;
+  char lines[8192];
+  ElfScratch scratch;
+  ElfImage image;
   // The image whose first mapping was met last, and whether an executable mapping of it was met too: only then is it
   // loaded, not just open for reading.
   Mapping first;
@@ -47,7 +40,8 @@ void ModuleTable::Visit(const Mapping& mapping, void* argument) {
   Scan* scan = static_cast<Scan*>(argument);
   if (mapping.offset == 0 && mapping.readable && (mapping.inode != 0 || IsVdso(mapping))) {
     scan->first = mapping;
-    scan->pending = TextBuilder(scan->path, sizeof(scan->path)).Add(mapping.path).ok();
+    scan->pending = true;
+    TextBuilder(scan->path, sizeof(scan->path)).Add(mapping.path);  // a longer path is cut off
     scan->first.path = scan->path;
   }
   if (!scan->pending || !mapping.executable || mapping.inode != scan->first.inode) return;
@@ -62,8 +56,9 @@ void ModuleTable::Visit(const Mapping& mapping, void* argument) {
       return;
     }
   }
-  ElfImage image;
-  if (ReadElfImage(scan->memory, scan->first.start, &image)) table->Add(scan->first, image, scan->at_start);
+  if (ReadElfImage(scan->memory, scan->first.start, &scan->scratch, &scan->image)) {
+    table->Add(scan->first, scan->image);
+  }
 }
 
 uint32_t ModuleTable::AddToSegment(const Mapping& mapping, const ElfImage& image, bool is_executable) {
@@ -92,7 +87,7 @@ uint32_t ModuleTable::AddToSegment(const Mapping& mapping, const ElfImage& image
   return static_cast<uint32_t>(index + 1);
 }
 
-void ModuleTable::Add(const Mapping& mapping, const ElfImage& image, bool at_start) {
+void ModuleTable::Add(const Mapping& mapping, const ElfImage& image) {
   if (count_ == kCapacity) {
     segment_->Count(kLostModules);
     return;
@@ -102,7 +97,6 @@ void ModuleTable::Add(const Mapping& mapping, const ElfImage& image, bool at_sta
   module->end = image.end;
   module->bias = image.bias;
   module->cfi = {image.eh_frame_hdr, image.cfi_start, image.cfi_end};
-  module->from_start = at_start;
   module->is_executable = program_headers_ >= image.start && program_headers_ < image.end;
   module->inode = mapping.inode;
   module->path_hash = HashPath(mapping.path);
@@ -127,30 +121,38 @@ void ModuleTable::UnlockRefresh() { __atomic_store_n(&refreshing_, 0, __ATOMIC_R
 
 void ModuleTable::RefreshStale() {
   if (!LockRefresh()) return;
-  if (__atomic_load_n(&stale_, __ATOMIC_ACQUIRE) != 0) Refresh(false);
+  if (__atomic_load_n(&stale_, __ATOMIC_ACQUIRE) != 0) {
+    __atomic_store_n(&stale_, 0, __ATOMIC_RELEASE);
+    // A library may also have been replaced by another at the same place.
+    __atomic_fetch_add(&generation_, 1, __ATOMIC_ACQ_REL);
+    if (!Refresh()) NoteUnload();
+  }
   UnlockRefresh();
 }
 
-void ModuleTable::Refresh(bool at_start) {
-  __atomic_store_n(&stale_, 0, __ATOMIC_RELEASE);
+bool ModuleTable::Refresh() {
+  static Scan scan;
   for (uint32_t i = 0; i < count_; i++) modules_[i].seen = false;
-  Scan scan = {};
   scan.table = this;
-  scan.at_start = at_start;
-  if (!ForEachMapping(maps_buffer, sizeof(maps_buffer), &Visit, &scan)) return;
-  for (uintptr_t& page : unknown_pages_) __atomic_store_n(&page, 0, __ATOMIC_RELAXED);
+  scan.pending = false;
+  scan.memory.Open();
+  const bool listed = ForEachMapping(scan.lines, sizeof(scan.lines), &Visit, &scan);
+  scan.memory.Close();
+  if (!listed) return false;
   for (uint32_t i = 0; i < count_; i++) {
     LoadedModule* module = &modules_[i];
-    if (module->seen || module->alive == 0) continue;
+    // The program itself stays, whatever it maps over its own pages.
+    if (module->seen || module->alive == 0 || module->is_executable) continue;
     __atomic_store_n(&module->alive, 0, __ATOMIC_RELEASE);
     __atomic_fetch_add(&generation_, 1, __ATOMIC_ACQ_REL);
   }
+  return true;
 }
 
 void ModuleTable::Init(SegmentWriter* segment) {
   segment_ = segment;
   program_headers_ = getauxval(AT_PHDR);
-  Refresh(true);
+  Refresh();
 }
 
 const LoadedModule* ModuleTable::Search(uintptr_t pc) const {
@@ -163,32 +165,24 @@ const LoadedModule* ModuleTable::Search(uintptr_t pc) const {
   return nullptr;
 }
 
-// Whether a PC in no known image is worth a look at the mappings: not where we looked in vain before, unless there was
-// little to do lately.
-bool ModuleTable::MayLookAgain(uintptr_t pc) {
-  constexpr uint32_t kMostTokens = 100;
-  const uint64_t now = CoarseMilliseconds();
-  // Threads may spend a token twice or top up twice; that is all that can go wrong here.
-  if (now - __atomic_load_n(&tokens_time_ms_, __ATOMIC_RELAXED) >= 1000) {
-    __atomic_store_n(&tokens_time_ms_, now, __ATOMIC_RELAXED);
-    __atomic_store_n(&tokens_, kMostTokens, __ATOMIC_RELAXED);
-  } else if (__atomic_load_n(UnknownPageSlot(pc), __ATOMIC_RELAXED) == pc >> 12) {
-    return false;
-  }
-  const uint32_t left = __atomic_load_n(&tokens_, __ATOMIC_RELAXED);
-  if (left == 0) return false;
-  __atomic_store_n(&tokens_, left - 1, __ATOMIC_RELAXED);
-  return true;
-}
-
 const LoadedModule* ModuleTable::Find(uintptr_t pc) {
   const LoadedModule* module = Search(pc);
-  if (module != nullptr || !MayLookAgain(pc)) return module;
-  if (!LockRefresh()) return nullptr;
-  Refresh(false);
-  UnlockRefresh();
+  if (module != nullptr) return module;
+  // Looking in vain may take at most a hundredth of the time: code that belongs to no image (a JIT compiler's) is met
+  // as often as it allocates.
+  constexpr uint64_t kPause = 99;
+  const uint64_t start = ClockNanoseconds(CLOCK_MONOTONIC);
+  if (start < __atomic_load_n(&next_look_ns_, __ATOMIC_RELAXED) || !LockRefresh()) return nullptr;
   module = Search(pc);
-  if (module == nullptr) __atomic_store_n(UnknownPageSlot(pc), pc >> 12, __ATOMIC_RELAXED);
+  if (module == nullptr) {
+    Refresh();
+    module = Search(pc);
+  }
+  UnlockRefresh();
+  if (module == nullptr) {
+    const uint64_t end = ClockNanoseconds(CLOCK_MONOTONIC);
+    __atomic_store_n(&next_look_ns_, end + (end - start) * kPause, __ATOMIC_RELAXED);
+  }
   return module;
 }
 

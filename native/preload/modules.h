@@ -13,7 +13,6 @@
 
 #include "preload/cfi.h"
 #include "preload/elf_memory.h"
-#include "preload/fork_wiped.h"
 #include "preload/proc_maps.h"
 #include "preload/segment_writer.h"
 
@@ -26,8 +25,7 @@ struct LoadedModule {
   uintptr_t bias;
   CfiTable cfi;         // cfi.hdr 0: no unwind tables
   uint32_t segment_id;  // index + 1 in kModules; 0 if the segment had no room
-  bool from_start;      // loaded with the program: stays until its end
-  bool is_executable;   // the main program
+  bool is_executable;   // the main program: never unloaded
   uint64_t inode;
   uint32_t path_hash;
   // atomic
@@ -44,7 +42,7 @@ class ModuleTable {
   void Init(SegmentWriter* segment);
 
   // The image that covers `pc`, or nullptr. Looks for new images first if that could help. Thread-safe; may read
-  // /proc/self/maps, at most about a hundred times a second for PCs in memory that belongs to no image (JIT code).
+  // /proc/self/maps, for a hundredth of the time at most if PCs lie in memory that belongs to no image (JIT code).
   const LoadedModule* Find(uintptr_t pc);
 
   // To be called before and after the program unloads a library.
@@ -55,7 +53,7 @@ class ModuleTable {
     if (__builtin_expect(__atomic_load_n(&stale_, __ATOMIC_RELAXED) != 0, 0)) RefreshStale();
   }
 
-  // Changes whenever an image was found to be gone.
+  // Changes whenever an image may be gone.
   uint16_t generation() const { return static_cast<uint16_t>(__atomic_load_n(&generation_, __ATOMIC_ACQUIRE)); }
 
   // The main program; nullptr if it could not be registered.
@@ -68,13 +66,11 @@ class ModuleTable {
   struct Scan;
   static void Visit(const Mapping& mapping, void* argument);
   const LoadedModule* Search(uintptr_t pc) const;
-  bool MayLookAgain(uintptr_t pc);
-  uintptr_t* UnknownPageSlot(uintptr_t pc) { return &unknown_pages_[HashAddress(pc >> 12) >> 58]; }
   bool LockRefresh();
   void UnlockRefresh();
   void RefreshStale();
-  void Refresh(bool at_start);  // the lock is held, or no other thread is there yet
-  void Add(const Mapping& mapping, const ElfImage& image, bool at_start);
+  bool Refresh();  // the lock is held, or no other thread is there yet; false if the mappings cannot be listed
+  void Add(const Mapping& mapping, const ElfImage& image);
   uint32_t AddToSegment(const Mapping& mapping, const ElfImage& image, bool is_executable);
 
   SegmentWriter* segment_;
@@ -83,9 +79,7 @@ class ModuleTable {
   uint32_t refreshing_;  // lock word of Refresh
   uint32_t stale_;
   uint32_t generation_;
-  uint32_t tokens_;              // looks left for PCs in no image ...
-  uint64_t tokens_time_ms_;      // ... and when they were last topped up
-  uintptr_t unknown_pages_[64];  // where such PCs were met before
+  uint64_t next_look_ns_;  // CLOCK_MONOTONIC before which PCs in no image are not looked for
   LoadedModule modules_[kCapacity];
 };
 

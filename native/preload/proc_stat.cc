@@ -37,6 +37,17 @@ uint64_t ReadStartTime(const char* pid) {
   return ticks;
 }
 
+uint32_t PidNamespace() {
+  char target[64] = {};  // pid:[4026531836]
+  constexpr char kPath[] = "/proc/self/ns/pid";
+  RawSyscall(SYS_readlinkat, AT_FDCWD, PointerArg(kPath), PointerArg(target), sizeof(target) - 1);
+  const char* bracket = strchr(target, '[');
+  uint64_t inode = 0;
+  const char* end;
+  if (bracket == nullptr || !ParseNumber(bracket + 1, 10, &inode, &end)) return 0;
+  return static_cast<uint32_t>(inode);
+}
+
 bool IsProcessAlive(uint32_t pid, uint64_t start_time) {
   char digits[24];
   TextBuilder(digits, sizeof(digits)).Add(static_cast<uint64_t>(pid));

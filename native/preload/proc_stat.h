@@ -13,6 +13,9 @@ size_t ReadSmallFile(const char* path, char* buffer, size_t size);
 // Field 22 of /proc/<pid>/stat, clock ticks since boot; 0 if there is no such process. `pid` as in the path ("self").
 uint64_t ReadStartTime(const char* pid);
 
+// The inode of this process's pid namespace, in which alone its pid means something; 0 if it cannot be read.
+uint32_t PidNamespace();
+
 // True if the process with this pid and start time still runs.
 bool IsProcessAlive(uint32_t pid, uint64_t start_time);
 

@@ -5,10 +5,12 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include "preload/proc_stat.h"
 #include "preload/raw_syscall.h"
 #include "preload/text.h"
+#include "shared/segment_layout.h"
 
 namespace cgoprof {
 namespace {
@@ -38,10 +40,23 @@ struct DirectoryEntry {
   char name[];
 };
 
+// Whether a segment's writer had its pid in our pid namespace. In a directory that containers share, other writers may
+// live without being seen from here.
+bool IsFromHere(long directory, const char* name) {
+  const long fd = RawSyscall(SYS_openat, directory, PointerArg(name), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+  if (IsError(fd)) return false;
+  uint32_t pid_namespace = 0;
+  const long n =
+      RawSyscall(SYS_pread64, fd, PointerArg(&pid_namespace), sizeof(pid_namespace), offsetof(Header, pid_namespace));
+  RawSyscall(SYS_close, fd);
+  return n == sizeof(pid_namespace) && pid_namespace == PidNamespace();
+}
+
 void Consider(long directory, const char* name) {
   uint64_t start_time;
   const uint32_t pid = ParseSegmentName(name, &start_time);
   if (pid == 0 || list.count == kMostListed || IsProcessAlive(pid, start_time)) return;
+  if (!IsFromHere(directory, name)) return;
   DeadSegment* segment = &list.segments[list.count];
   struct stat info;
   if (!TextBuilder(segment->name, sizeof(segment->name)).Add(name).ok()) return;
@@ -65,6 +80,10 @@ void ListDead(long directory) {
   }
 }
 
+long OpenDirectory(const char* path) {
+  return RawSyscall(SYS_openat, AT_FDCWD, PointerArg(path), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
 DeadSegment* Oldest() {
   DeadSegment* oldest = nullptr;
   for (uint32_t i = 0; i < list.count; i++) {
@@ -85,9 +104,24 @@ uint32_t ParseSegmentName(const char* name, uint64_t* start_time) {
   return static_cast<uint32_t>(pid);
 }
 
+bool PruneOldestIfFull(const char* directory) {
+  constexpr uint64_t kRoom = 16 << 20;  // more than a segment takes at first, in exact mode too
+  const long fd = OpenDirectory(directory);
+  if (IsError(fd)) return false;
+  struct statfs info = {};
+  DeadSegment* oldest = nullptr;
+  const bool known = !IsError(RawSyscall(SYS_fstatfs, fd, PointerArg(&info)));
+  if (known && static_cast<uint64_t>(info.f_bavail) * static_cast<uint64_t>(info.f_bsize) < kRoom) {
+    ListDead(fd);
+    oldest = Oldest();
+  }
+  const bool removed = oldest != nullptr && !IsError(RawSyscall(SYS_unlinkat, fd, PointerArg(oldest->name), 0));
+  RawSyscall(SYS_close, fd);
+  return removed;
+}
+
 void PruneDeadSegments(const char* directory) {
-  const long fd =
-      RawSyscall(SYS_openat, AT_FDCWD, PointerArg(directory), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  const long fd = OpenDirectory(directory);
   if (IsError(fd)) return;
   ListDead(fd);
   uint32_t count = list.count;

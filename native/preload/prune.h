@@ -14,6 +14,10 @@ inline constexpr uint64_t kMostDeadBytes = uint64_t{256} << 20;  // memory they 
 // that are none of ours by name, are left alone.
 void PruneDeadSegments(const char* directory);
 
+// Makes room for one more where the file system is all but full: removes the oldest dead segment. False if there is
+// room, or nothing to remove.
+bool PruneOldestIfFull(const char* directory);
+
 // The pid in a segment's file name, <pid>-<start time>.seg, or 0. `start_time` is set too.
 uint32_t ParseSegmentName(const char* name, uint64_t* start_time);
 

@@ -1,9 +1,8 @@
 // See recorder.h.
 #include "preload/recorder.h"
 
-#include <time.h>
-
 #include "preload/bucket_table.h"
+#include "preload/clock.h"
 #include "preload/go_functions.h"
 #include "preload/modules.h"
 #include "preload/raw_syscall.h"
@@ -33,11 +32,7 @@ constexpr uint64_t kRecheckBytes = 16 << 20;
 
 bool IsRecording() { return __atomic_load_n(&fork_wiped.recording, __ATOMIC_ACQUIRE) != 0; }
 
-uint64_t UnixNanoseconds() {
-  struct timespec now = {};
-  clock_gettime(CLOCK_REALTIME_COARSE, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1000000000u + static_cast<uint64_t>(now.tv_nsec);
-}
+uint64_t UnixNanoseconds() { return ClockNanoseconds(CLOCK_REALTIME_COARSE); }
 
 void InitGo() {
   const LoadedModule* program = recorder.modules.executable();

@@ -39,8 +39,9 @@ extern ForkWiped fork_wiped;
 // allocation: one subtraction in thread-local storage and one branch.
 inline bool CountDown(size_t size) {
   const uint64_t left = thread_state.bytes_to_sample;
+  if (__builtin_expect(left <= size, 0)) return true;
   thread_state.bytes_to_sample = left - size;
-  return __builtin_expect(left <= size, 0);
+  return false;
 }
 
 inline bool MayBeSampled(const void* block) {
@@ -60,8 +61,9 @@ const Header* RecorderHeader();
 // The process runs its exit handlers: notes it in the segment, and removes the file unless it is to be kept.
 void FinishRecorder(bool keep_file);
 
-// Decides whether an allocation after which CountDown returned true is sampled, and resets the countdown. `size` as
-// given to CountDown.
+// Decides whether an allocation for which CountDown returned true is sampled, and sets the countdown anew. `size` as
+// given to CountDown. Called before the real allocation, so that a signal handler that jumps out of that (siglongjmp)
+// leaves the countdown right.
 bool TakeSample(size_t size);
 
 // Records a sampled block. Keeps errno. `hook_frame` is CGOPROF_HOOK_FRAME() of the slow path.

@@ -18,6 +18,30 @@ uint64_t NextRandom(RandomState* state) {
   return x * 0x2545F4914F6CDD1Dull;
 }
 
+// The program may have made floating-point exceptions raise SIGFPE, or watch their flags: what happens between these
+// two shows in neither.
+class QuietFloatingPoint {
+ public:
+  QuietFloatingPoint() {
+    constexpr uint32_t kAllMasked = 0x1f80;  // the state a process starts with
+    __asm__ volatile("stmxcsr %0" : "=m"(saved_));
+    const uint32_t quiet = kAllMasked;
+    __asm__ volatile("ldmxcsr %0" : : "m"(quiet));
+  }
+  ~QuietFloatingPoint() { __asm__ volatile("ldmxcsr %0" : : "m"(saved_)); }
+  QuietFloatingPoint(const QuietFloatingPoint&) = delete;
+  QuietFloatingPoint& operator=(const QuietFloatingPoint&) = delete;
+
+ private:
+  uint32_t saved_;
+};
+
+__attribute__((noinline)) uint64_t DrawGap(uint64_t rate, RandomState* random) {
+  // Uniform in (0, 1]: 53 random bits + 1.
+  const double u = static_cast<double>((NextRandom(random) >> 11) + 1) * (1.0 / 9007199254740992.0);
+  return static_cast<uint64_t>(-NaturalLog(u) * static_cast<double>(rate)) + 1;
+}
+
 }  // namespace
 
 RandomState SeedRandom(uint64_t entropy) {
@@ -50,11 +74,8 @@ double NaturalLog(double x) {
 
 uint64_t NextGap(uint64_t rate, RandomState* random) {
   if (rate <= 1) return 0;
-  // Uniform in (0, 1]: 53 random bits + 1.
-  const double u = static_cast<double>((NextRandom(random) >> 11) + 1) * (1.0 / 9007199254740992.0);
-  const double gap = -NaturalLog(u) * static_cast<double>(rate);
-  const uint64_t ceiling = static_cast<uint64_t>(gap) + 1;
-  return ceiling;
+  const QuietFloatingPoint quiet;
+  return DrawGap(rate, random);
 }
 
 }  // namespace cgoprof

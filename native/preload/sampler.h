@@ -21,9 +21,6 @@ namespace cgoprof {
 // Go's default runtime.MemProfileRate.
 inline constexpr uint64_t kDefaultSampleRate = 524288;
 
-// A gap no thread ever uses up.
-inline constexpr uint64_t kNever = ~uint64_t{0};
-
 // xorshift64*; never 0. One per thread, seeded by SeedRandom.
 using RandomState = uint64_t;
 

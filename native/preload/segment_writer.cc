@@ -6,8 +6,9 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <time.h>
+#include <sys/vfs.h>
 
+#include "preload/clock.h"
 #include "preload/proc_stat.h"
 #include "preload/raw_syscall.h"
 #include "preload/text.h"
@@ -20,9 +21,11 @@ namespace cgoprof {
 namespace {
 
 constexpr uint64_t kSmallStep = 64 << 10;  // bytes of pages taken at first ...
-constexpr uint64_t kLargeStep = 4 << 20;   // ... and at most at a time
+constexpr uint64_t kLargeStep = 1 << 20;   // ... and at most at a time
 
 uint64_t RoundUp(uint64_t value, uint64_t unit) { return (value + unit - 1) / unit * unit; }
+
+constexpr uint64_t kRetryNanoseconds = 1000000000;  // after a failure to take pages
 
 constexpr uint32_t kStride[kRegionCount] = {
     sizeof(Module), 1, sizeof(uint32_t), sizeof(Bucket), sizeof(uint64_t), sizeof(uint32_t), sizeof(LiveEntry),
@@ -40,6 +43,16 @@ void ReadBootId(uint8_t out[16]) {
   }
 }
 
+// Whether pages that were taken stay taken. On a file system that copies on write they do not: each time they were
+// written to the disk, the next store needs room anew, and raises SIGBUS where there is none.
+bool KeepsPages(long directory) {
+  constexpr long kTmpfs = 0x01021994, kRamfs = 0x858458f6, kExt = 0xef53, kXfs = 0x58465342;
+  struct statfs info = {};
+  if (IsError(RawSyscall(SYS_fstatfs, directory, PointerArg(&info)))) return false;
+  const long type = info.f_type;
+  return type == kTmpfs || type == kRamfs || type == kExt || type == kXfs;
+}
+
 // Opens the directory, which must be ours and closed to others: whoever could write there could feed the tool, and
 // whoever could read it would see the program's memory addresses.
 long OpenDirectory(const char* path) {
@@ -50,7 +63,7 @@ long OpenDirectory(const char* path) {
   const long result = RawSyscall(SYS_fstat, fd, PointerArg(&info));
   const bool ours =
       !IsError(result) && info.st_uid == static_cast<uid_t>(RawSyscall(SYS_geteuid)) && (info.st_mode & 0077) == 0;
-  if (ours) return fd;
+  if (ours && KeepsPages(fd)) return fd;
   RawSyscall(SYS_close, fd);
   return -1;
 }
@@ -108,8 +121,7 @@ bool SegmentWriter::MapFile(int directory_fd, const char* name) {
       !IsError(RawSyscall(SYS_fstat, fd, PointerArg(&info)))) {
     device_ = info.st_dev;
     inode_ = info.st_ino;
-    mapping = RawSyscall(SYS_mmap, 0, static_cast<long>(file_bytes_), PROT_READ | PROT_WRITE,
-                         MAP_SHARED | MAP_NORESERVE, fd, 0);
+    mapping = RawSyscall(SYS_mmap, 0, static_cast<long>(file_bytes_), PROT_NONE, MAP_SHARED | MAP_NORESERVE, fd, 0);
   }
   RawSyscall(SYS_close, fd);
   if (IsError(mapping)) {
@@ -122,6 +134,9 @@ bool SegmentWriter::MapFile(int directory_fd, const char* name) {
 }
 
 bool SegmentWriter::TakePages(uint64_t offset, uint64_t bytes) {
+  if (IsError(RawSyscall(SYS_mprotect, PointerArg(base_ + offset), static_cast<long>(bytes), PROT_READ | PROT_WRITE))) {
+    return false;
+  }
   const long populated =
       RawSyscall(SYS_madvise, PointerArg(base_ + offset), static_cast<long>(bytes), MADV_POPULATE_WRITE);
   if (populated != -EINVAL) return !IsError(populated);
@@ -150,10 +165,20 @@ bool SegmentWriter::Commit(RegionId id, uint64_t end) {
   // `committed` counts whole records; the page its end lies in is taken already or taken again, which is harmless.
   const uint64_t start_byte = committed * stride / kSegmentPage * kSegmentPage;
   uint64_t end_byte = RoundUp(end * stride, kSegmentPage);
+  const uint64_t least_bytes = end_byte - start_byte;
   if (end_byte < start_byte + step) end_byte = start_byte + step;
   const uint64_t region_bytes = RoundUp(capacity_[id] * stride, kSegmentPage);
   if (end_byte > region_bytes) end_byte = region_bytes;
-  if (!TakePages(offset_[id] + start_byte, end_byte - start_byte)) return false;
+  if (ClockNanoseconds(CLOCK_MONOTONIC_COARSE) < __atomic_load_n(&retry_at_ns_, __ATOMIC_RELAXED)) return false;
+  if (!TakePages(offset_[id] + start_byte, end_byte - start_byte)) {
+    end_byte = start_byte + least_bytes;
+    if (!TakePages(offset_[id] + start_byte, least_bytes)) {
+      // A failing attempt costs as much as one that succeeds, and every allocation would make one.
+      const uint64_t retry_at = ClockNanoseconds(CLOCK_MONOTONIC_COARSE) + kRetryNanoseconds;
+      __atomic_store_n(&retry_at_ns_, retry_at, __ATOMIC_RELAXED);
+      return false;
+    }
+  }
   uint64_t grown = end_byte / stride;
   if (grown > capacity_[id]) grown = capacity_[id];
   while (committed < grown && !__atomic_compare_exchange_n(&region->committed, &committed, grown, false,
@@ -187,10 +212,9 @@ bool SegmentWriter::FillHeader(const SegmentConfig& config, uint64_t start_time)
   h->file_bytes = file_bytes_;
   h->pid = static_cast<uint32_t>(RawSyscall(SYS_getpid));
   h->uid = static_cast<uint32_t>(RawSyscall(SYS_geteuid));
+  h->pid_namespace = PidNamespace();
   h->start_time_ticks = start_time;
-  struct timespec now = {};
-  clock_gettime(CLOCK_REALTIME, &now);
-  h->created_unix_ns = static_cast<uint64_t>(now.tv_sec) * 1000000000u + static_cast<uint64_t>(now.tv_nsec);
+  h->created_unix_ns = ClockNanoseconds(CLOCK_REALTIME);
   h->run_id = config.run_id;
   h->sample_rate = config.sample_rate;
   ReadBootId(h->boot_id);
@@ -226,6 +250,7 @@ bool SegmentWriter::Create(const SegmentConfig& config) {
       .Add(start_time)
       .Add(".seg");
   if (!TextBuilder(path_, sizeof(path_)).Add(config.directory).Add("/").Add(name).ok()) return false;
+  retry_at_ns_ = 0;
   LayOut(config.capacity);
   if (!FileSizeAllowed(file_bytes_)) return false;
   const long directory = OpenDirectory(config.directory);

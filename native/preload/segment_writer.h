@@ -81,13 +81,14 @@ class SegmentWriter {
   bool Commit(RegionId id, uint64_t end);
   bool TakePages(uint64_t offset, uint64_t bytes);
 
-  // Immutable after Create. Copies of what the header says, so that no stray write into the shared file can lead the
-  // writer out of its own mapping.
+  // Immutable after Create, but for retry_at_ns_. Copies of what the header says: the writer does not read its layout
+  // back from the file.
   unsigned char* base_;
   Header* header_;
   uint64_t file_bytes_;
   uint64_t offset_[kRegionCount];
   uint64_t capacity_[kRegionCount];
+  uint64_t retry_at_ns_;  // atomic; CLOCK_MONOTONIC before which no pages are asked for
   uint64_t device_;
   uint64_t inode_;
   char path_[kMaxPathBytes];

@@ -11,7 +11,7 @@ namespace cgoprof {
 namespace {
 
 constexpr uintptr_t kMostHomeBytes = 256 << 10;  // probed for one thread; deeper stacks are read page by page
-constexpr uintptr_t kMostWalkBytes = 1 << 20;    // a walk does not extend a window further
+constexpr uintptr_t kMostWalkBytes = 4 << 20;    // in one step: the largest frame that call frame information may have
 constexpr uint8_t kMostAttempts = 4;
 
 uintptr_t PageOf(uintptr_t address) { return address & ~(kProbePage - 1); }

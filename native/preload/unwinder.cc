@@ -37,7 +37,7 @@ Unwinder::CallSite Unwinder::Resolve(uintptr_t pc) {
     if (kind != FrameKind::kUnknown) return {{kind, 0, kFpUnchanged}, module->segment_id};
   }
   if (module->cfi.hdr == 0) return {kNone, module->segment_id};
-  FrameRule rule = CompileRule(module->cfi, pc - 1, module->from_start ? nullptr : &IsRangeReadable);
+  FrameRule rule = CompileRule(module->cfi, pc - 1, module->is_executable ? nullptr : &IsRangeReadable);
   if (!Packable(rule.cfa_offset) || !Packable(rule.fp_offset)) rule = kNone;
   return {rule, module->segment_id};
 }

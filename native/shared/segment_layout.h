@@ -109,7 +109,9 @@ struct Header {
 
   // atomic
   uint32_t state;  // SegmentState
-  uint32_t reserved;
+
+  // immutable
+  uint32_t pid_namespace;  // inode of /proc/self/ns/pid: where `pid` means something; 0 unknown
 
   Region regions[16];
   uint64_t counters[32];

@@ -41,8 +41,10 @@ void ExpectSameAsLoader(uintptr_t address) {
   dl_iterate_phdr(&Visit, &oracle);
   ASSERT_TRUE(oracle.found);
   ProcessMemory memory;
+  memory.Open();
+  ElfScratch scratch;
   ElfImage image;
-  ASSERT_TRUE(ReadElfImage(memory, oracle.start, &image));
+  ASSERT_TRUE(ReadElfImage(memory, oracle.start, &scratch, &image));
   EXPECT_EQ(image.start, oracle.start);
   EXPECT_EQ(image.end, oracle.end);
   EXPECT_EQ(image.bias, oracle.bias);
@@ -52,6 +54,7 @@ void ExpectSameAsLoader(uintptr_t address) {
   EXPECT_LE(image.cfi_start, image.eh_frame_hdr);
   EXPECT_GT(image.cfi_end, image.eh_frame_hdr);
   EXPECT_EQ(image.build_id_bytes, 20u);
+  memory.Close();
 }
 
 TEST(ReadElfImage, AgreesWithTheLoaderAboutThisProgram) { ExpectSameAsLoader(reinterpret_cast<uintptr_t>(&Visit)); }
@@ -62,10 +65,12 @@ TEST(ReadElfImage, AgreesWithTheLoaderAboutLibc) {
 
 TEST(ReadElfImage, RefusesWhatIsNoImage) {
   ProcessMemory memory;
+  memory.Open();
+  ElfScratch scratch;
   ElfImage image;
-  EXPECT_FALSE(ReadElfImage(memory, 0, &image)) << "not mapped";
+  EXPECT_FALSE(ReadElfImage(memory, 0, &scratch, &image)) << "not mapped";
   void* page = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  EXPECT_FALSE(ReadElfImage(memory, reinterpret_cast<uintptr_t>(page), &image)) << "zeros";
+  EXPECT_FALSE(ReadElfImage(memory, reinterpret_cast<uintptr_t>(page), &scratch, &image)) << "zeros";
   Elf64_Ehdr header = {};
   memcpy(header.e_ident, ELFMAG, SELFMAG);
   header.e_ident[EI_CLASS] = ELFCLASS64;
@@ -73,14 +78,15 @@ TEST(ReadElfImage, RefusesWhatIsNoImage) {
   header.e_phnum = 3;
   header.e_phoff = 1 << 20;
   memcpy(page, &header, sizeof(header));
-  EXPECT_FALSE(ReadElfImage(memory, reinterpret_cast<uintptr_t>(page), &image)) << "headers out of reach";
+  EXPECT_FALSE(ReadElfImage(memory, reinterpret_cast<uintptr_t>(page), &scratch, &image)) << "headers out of reach";
   header.e_phoff = sizeof(header);
   memcpy(page, &header, sizeof(header));
-  EXPECT_FALSE(ReadElfImage(memory, reinterpret_cast<uintptr_t>(page), &image)) << "no segments";
+  EXPECT_FALSE(ReadElfImage(memory, reinterpret_cast<uintptr_t>(page), &scratch, &image)) << "no segments";
   header.e_phnum = 60000;
   memcpy(page, &header, sizeof(header));
-  EXPECT_FALSE(ReadElfImage(memory, reinterpret_cast<uintptr_t>(page), &image)) << "too many segments";
+  EXPECT_FALSE(ReadElfImage(memory, reinterpret_cast<uintptr_t>(page), &scratch, &image)) << "too many segments";
   munmap(page, 4096);
+  memory.Close();
 }
 
 }  // namespace

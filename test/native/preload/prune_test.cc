@@ -10,6 +10,7 @@
 #include <string>
 
 #include "preload/proc_stat.h"
+#include "shared/segment_layout.h"
 #include "temp_dir.h"
 
 namespace cgoprof {
@@ -18,11 +19,13 @@ namespace {
 // No process has pid 2147483647 (the kernel's limit is 4194304).
 std::string DeadName(int n) { return "2147483647-" + std::to_string(n) + ".seg"; }
 
-void MakeFile(const TempDir& dir, const std::string& name, int age_seconds, size_t bytes = 1) {
+void MakeFile(const TempDir& dir, const std::string& name, int age_seconds, size_t bytes = 1,
+              uint32_t pid_namespace = PidNamespace()) {
   const std::string path = dir.path() + "/" + name;
   const int fd = open(path.c_str(), O_CREAT | O_WRONLY, 0600);
   ASSERT_GE(fd, 0);
   ASSERT_EQ(posix_fallocate(fd, 0, static_cast<off_t>(bytes)), 0);
+  ASSERT_EQ(pwrite(fd, &pid_namespace, sizeof(pid_namespace), offsetof(Header, pid_namespace)), 4);
   struct timespec times[2] = {};
   clock_gettime(CLOCK_REALTIME, &times[1]);
   times[1].tv_sec -= age_seconds;
@@ -75,6 +78,21 @@ TEST(PruneDeadSegments, LeavesTheLivingAndTheUnknownAlone) {
   EXPECT_TRUE(Exists(dir, "notes.txt"));
   EXPECT_FALSE(Exists(dir, reused_pid)) << "same pid, other start time: another process, which is dead";
   EXPECT_EQ(dir.Files().size(), 10u);
+}
+
+TEST(PruneDeadSegments, LeavesOtherPidNamespacesAlone) {
+  TempDir dir;
+  for (int i = 0; i < 11; i++) MakeFile(dir, DeadName(i), i * 60, 1, PidNamespace() + 1);
+  PruneDeadSegments(dir.path().c_str());
+  EXPECT_EQ(dir.Files().size(), 11u) << "their writers may live, unseen from here";
+}
+
+TEST(PruneOldestIfFull, RemovesNothingWhileThereIsRoom) {
+  TempDir dir;
+  MakeFile(dir, DeadName(1), 60);
+  EXPECT_FALSE(PruneOldestIfFull(dir.path().c_str()));
+  EXPECT_EQ(dir.Files().size(), 1u);
+  EXPECT_FALSE(PruneOldestIfFull("/nonexistent/cgoprof"));
 }
 
 TEST(PruneDeadSegments, DoesNothingWithoutADirectory) { PruneDeadSegments("/nonexistent/cgoprof"); }
