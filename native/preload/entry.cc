@@ -82,9 +82,11 @@ __attribute__((constructor)) void Load() {
   if (!IsChosen(settings, is_go)) return;
   keep_segment = settings.keep;
   if (!settings.follow) LeaveEnvironment(environ, is_go ? Removal::kBlank : Removal::kCompact);
-  PruneDeadSegments(settings.directory);
+  // A run that keeps its segments makes one profile of all of them.
+  const uint64_t own_run = settings.keep ? settings.run_id : 0;
+  PruneDeadSegments(settings.directory, own_run);
   const SegmentConfig config = {settings.directory, settings.rate, settings.run_id, CapacityFor(settings.rate)};
-  while (!StartRecorder(config) && PruneOldestIfFull(settings.directory)) {
+  while (!StartRecorder(config) && PruneOldestIfFull(settings.directory, own_run)) {
   }
 }
 

@@ -19,7 +19,7 @@ constexpr uint32_t kMostListed = 64;  // more than that at once are pruned over 
 
 struct DeadSegment {
   char name[48];
-  uint64_t modified_ns;
+  uint64_t last_ns;
   uint64_t bytes;
 };
 
@@ -28,8 +28,9 @@ struct DeadList {
   uint32_t count;
 };
 
-// Guards nothing: start-up is single-threaded. Static, because it is too large for a small stack.
+// Static, because they are large; start-up is single-threaded.
 DeadList list;
+Header header;  // the one that was read last
 
 // The kernel's struct linux_dirent64; `name` runs to record_bytes.
 struct DirectoryEntry {
@@ -40,41 +41,42 @@ struct DirectoryEntry {
   char name[];
 };
 
-// Whether a segment's writer had its pid in our pid namespace. In a directory that containers share, other writers may
-// live without being seen from here.
-bool IsFromHere(long directory, const char* name) {
+// Reads a segment's header. A file that is too short for one is not ours to judge.
+bool ReadHeader(long directory, const char* name) {
   const long fd = RawSyscall(SYS_openat, directory, PointerArg(name), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
   if (IsError(fd)) return false;
-  uint32_t pid_namespace = 0;
-  const long n =
-      RawSyscall(SYS_pread64, fd, PointerArg(&pid_namespace), sizeof(pid_namespace), offsetof(Header, pid_namespace));
+  const long n = RawSyscall(SYS_pread64, fd, PointerArg(&header), sizeof(header), 0);
   RawSyscall(SYS_close, fd);
-  return n == sizeof(pid_namespace) && pid_namespace == PidNamespace();
+  return n == sizeof(header);
 }
 
-void Consider(long directory, const char* name) {
+void Consider(long directory, const char* name, uint64_t own_run) {
   uint64_t start_time;
   const uint32_t pid = ParseSegmentName(name, &start_time);
   if (pid == 0 || list.count == kMostListed || IsProcessAlive(pid, start_time)) return;
-  if (!IsFromHere(directory, name)) return;
+  // In a directory that containers share, writers of another pid namespace may live without being seen from here.
+  if (!ReadHeader(directory, name) || header.pid_namespace != PidNamespace()) return;
+  if (own_run != 0 && header.run_id == own_run) return;
   DeadSegment* segment = &list.segments[list.count];
   struct stat info;
   if (!TextBuilder(segment->name, sizeof(segment->name)).Add(name).ok()) return;
   if (IsError(RawSyscall(SYS_newfstatat, directory, PointerArg(name), PointerArg(&info), AT_SYMLINK_NOFOLLOW))) return;
   if (!S_ISREG(info.st_mode)) return;
-  segment->modified_ns = static_cast<uint64_t>(info.st_mtim.tv_sec) * 1000000000u + info.st_mtim.tv_nsec;
+  // Stores through a mapping do not touch the file's time, so the header has the process's last sign of life.
+  segment->last_ns =
+      header.last_sample_unix_ns > header.created_unix_ns ? header.last_sample_unix_ns : header.created_unix_ns;
   segment->bytes = static_cast<uint64_t>(info.st_blocks) * 512;
   list.count++;
 }
 
-void ListDead(long directory) {
+void ListDead(long directory, uint64_t own_run) {
   alignas(8) char buffer[4096];
   list.count = 0;
   long n;
   while ((n = RawSyscall(SYS_getdents64, directory, PointerArg(buffer), sizeof(buffer))) > 0) {
     for (long at = 0; at < n;) {
       const DirectoryEntry* entry = reinterpret_cast<const DirectoryEntry*>(buffer + at);
-      Consider(directory, entry->name);
+      Consider(directory, entry->name, own_run);
       at += entry->record_bytes;
     }
   }
@@ -89,7 +91,7 @@ DeadSegment* Oldest() {
   for (uint32_t i = 0; i < list.count; i++) {
     DeadSegment* segment = &list.segments[i];
     if (segment->name[0] == '\0') continue;
-    if (oldest == nullptr || segment->modified_ns < oldest->modified_ns) oldest = segment;
+    if (oldest == nullptr || segment->last_ns < oldest->last_ns) oldest = segment;
   }
   return oldest;
 }
@@ -104,7 +106,7 @@ uint32_t ParseSegmentName(const char* name, uint64_t* start_time) {
   return static_cast<uint32_t>(pid);
 }
 
-bool PruneOldestIfFull(const char* directory) {
+bool PruneOldestIfFull(const char* directory, uint64_t own_run) {
   constexpr uint64_t kRoom = 16 << 20;  // more than a segment takes at first, in exact mode too
   const long fd = OpenDirectory(directory);
   if (IsError(fd)) return false;
@@ -112,7 +114,7 @@ bool PruneOldestIfFull(const char* directory) {
   DeadSegment* oldest = nullptr;
   const bool known = !IsError(RawSyscall(SYS_fstatfs, fd, PointerArg(&info)));
   if (known && static_cast<uint64_t>(info.f_bavail) * static_cast<uint64_t>(info.f_bsize) < kRoom) {
-    ListDead(fd);
+    ListDead(fd, own_run);
     oldest = Oldest();
   }
   const bool removed = oldest != nullptr && !IsError(RawSyscall(SYS_unlinkat, fd, PointerArg(oldest->name), 0));
@@ -120,10 +122,10 @@ bool PruneOldestIfFull(const char* directory) {
   return removed;
 }
 
-void PruneDeadSegments(const char* directory) {
+void PruneDeadSegments(const char* directory, uint64_t own_run) {
   const long fd = OpenDirectory(directory);
   if (IsError(fd)) return;
-  ListDead(fd);
+  ListDead(fd, own_run);
   uint32_t count = list.count;
   uint64_t bytes = 0;
   for (uint32_t i = 0; i < list.count; i++) bytes += list.segments[i].bytes;

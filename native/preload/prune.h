@@ -10,13 +10,14 @@ namespace cgoprof {
 inline constexpr uint32_t kMostDeadSegments = 8;
 inline constexpr uint64_t kMostDeadBytes = uint64_t{256} << 20;  // memory they occupy
 
-// Removes segments whose process is gone, oldest first, until both limits hold. Segments of living processes, and files
-// that are none of ours by name, are left alone.
-void PruneDeadSegments(const char* directory);
+// Removes segments whose process is gone, the one that was written to longest ago first, until both limits hold. Left
+// alone are segments of living processes, of other pid namespaces, and of the run `own_run` (0: none), whose profile is
+// still to be written from them; and files that are none of ours by name.
+void PruneDeadSegments(const char* directory, uint64_t own_run);
 
 // Makes room for one more where the file system is all but full: removes the oldest dead segment. False if there is
 // room, or nothing to remove.
-bool PruneOldestIfFull(const char* directory);
+bool PruneOldestIfFull(const char* directory, uint64_t own_run);
 
 // The pid in a segment's file name, <pid>-<start time>.seg, or 0. `start_time` is set too.
 uint32_t ParseSegmentName(const char* name, uint64_t* start_time);

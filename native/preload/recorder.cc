@@ -65,7 +65,9 @@ void Record(uintptr_t address, size_t size, const Registers& caller) {
   }
   recorder.buckets.AddAlloc(bucket, size);
   recorder.segment.Count(kSamples);
-  if (!recorder.live.Insert(address, {size, UnixNanoseconds(), bucket})) {
+  const uint64_t now = UnixNanoseconds();
+  __atomic_store_n(&recorder.segment.header()->last_sample_unix_ns, now, __ATOMIC_RELAXED);
+  if (!recorder.live.Insert(address, {size, now, bucket})) {
     // Whether it is still in use will not be known, so it counts as allocated and freed.
     recorder.buckets.AddFree(bucket, size);
     recorder.segment.Count(kDroppedLive);

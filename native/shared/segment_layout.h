@@ -115,6 +115,7 @@ struct Header {
 
   Region regions[16];
   uint64_t counters[32];
+  uint64_t last_sample_unix_ns;  // CLOCK_REALTIME_COARSE of the newest sample; 0 without one
 };
 static_assert(sizeof(Header) <= kHeaderBytes);
 static_assert(offsetof(Header, file_bytes) == 16);

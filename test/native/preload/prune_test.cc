@@ -19,18 +19,24 @@ namespace {
 // No process has pid 2147483647 (the kernel's limit is 4194304).
 std::string DeadName(int n) { return "2147483647-" + std::to_string(n) + ".seg"; }
 
-void MakeFile(const TempDir& dir, const std::string& name, int age_seconds, size_t bytes = 1,
-              uint32_t pid_namespace = PidNamespace()) {
+struct FileSpec {
+  int age_seconds = 0;  // since the last sample
+  size_t bytes = sizeof(Header);
+  uint32_t pid_namespace = PidNamespace();
+  uint64_t run_id = 0;
+};
+
+void MakeFile(const TempDir& dir, const std::string& name, const FileSpec& spec) {
   const std::string path = dir.path() + "/" + name;
   const int fd = open(path.c_str(), O_CREAT | O_WRONLY, 0600);
   ASSERT_GE(fd, 0);
-  ASSERT_EQ(posix_fallocate(fd, 0, static_cast<off_t>(bytes)), 0);
-  ASSERT_EQ(pwrite(fd, &pid_namespace, sizeof(pid_namespace), offsetof(Header, pid_namespace)), 4);
-  struct timespec times[2] = {};
-  clock_gettime(CLOCK_REALTIME, &times[1]);
-  times[1].tv_sec -= age_seconds;
-  times[0] = times[1];
-  ASSERT_EQ(futimens(fd, times), 0);
+  ASSERT_EQ(posix_fallocate(fd, 0, static_cast<off_t>(std::max(spec.bytes, sizeof(Header)))), 0);
+  Header header = {};
+  header.pid_namespace = spec.pid_namespace;
+  header.run_id = spec.run_id;
+  header.created_unix_ns = 1;
+  header.last_sample_unix_ns = (uint64_t{1000000} - static_cast<uint64_t>(spec.age_seconds)) * 1000000000u;
+  ASSERT_EQ(pwrite(fd, &header, sizeof(header), 0), static_cast<ssize_t>(sizeof(header)));
   close(fd);
 }
 
@@ -50,16 +56,16 @@ TEST(ParseSegmentName, ReadsItsOwnNamesOnly) {
 
 TEST(PruneDeadSegments, KeepsTheNewestEight) {
   TempDir dir;
-  for (int i = 0; i < 11; i++) MakeFile(dir, DeadName(i), /*age_seconds=*/i * 60);
-  PruneDeadSegments(dir.path().c_str());
+  for (int i = 0; i < 11; i++) MakeFile(dir, DeadName(i), {/*age_seconds=*/i * 60});
+  PruneDeadSegments(dir.path().c_str(), 0);
   for (int i = 0; i < 8; i++) EXPECT_TRUE(Exists(dir, DeadName(i))) << i;
   for (int i = 8; i < 11; i++) EXPECT_FALSE(Exists(dir, DeadName(i))) << i;
 }
 
 TEST(PruneDeadSegments, KeepsWithinTheMemoryLimit) {
   TempDir dir;
-  for (int i = 0; i < 3; i++) MakeFile(dir, DeadName(i), i * 60, size_t{100} << 20);
-  PruneDeadSegments(dir.path().c_str());
+  for (int i = 0; i < 3; i++) MakeFile(dir, DeadName(i), {i * 60, size_t{100} << 20});
+  PruneDeadSegments(dir.path().c_str(), 0);
   EXPECT_TRUE(Exists(dir, DeadName(0)));
   EXPECT_TRUE(Exists(dir, DeadName(1)));
   EXPECT_FALSE(Exists(dir, DeadName(2)));
@@ -69,11 +75,11 @@ TEST(PruneDeadSegments, LeavesTheLivingAndTheUnknownAlone) {
   TempDir dir;
   const std::string alive = std::to_string(getpid()) + "-" + std::to_string(ReadStartTime("self")) + ".seg";
   const std::string reused_pid = std::to_string(getpid()) + "-1.seg";
-  MakeFile(dir, alive, 100000);
-  MakeFile(dir, "notes.txt", 100000);
-  MakeFile(dir, reused_pid, 100000);
-  for (int i = 0; i < 8; i++) MakeFile(dir, DeadName(i), i);
-  PruneDeadSegments(dir.path().c_str());
+  MakeFile(dir, alive, {100000});
+  MakeFile(dir, "notes.txt", {100000});
+  MakeFile(dir, reused_pid, {100000});
+  for (int i = 0; i < 8; i++) MakeFile(dir, DeadName(i), {i});
+  PruneDeadSegments(dir.path().c_str(), 0);
   EXPECT_TRUE(Exists(dir, alive));
   EXPECT_TRUE(Exists(dir, "notes.txt"));
   EXPECT_FALSE(Exists(dir, reused_pid)) << "same pid, other start time: another process, which is dead";
@@ -82,20 +88,29 @@ TEST(PruneDeadSegments, LeavesTheLivingAndTheUnknownAlone) {
 
 TEST(PruneDeadSegments, LeavesOtherPidNamespacesAlone) {
   TempDir dir;
-  for (int i = 0; i < 11; i++) MakeFile(dir, DeadName(i), i * 60, 1, PidNamespace() + 1);
-  PruneDeadSegments(dir.path().c_str());
+  for (int i = 0; i < 11; i++) MakeFile(dir, DeadName(i), {i * 60, 0, PidNamespace() + 1});
+  PruneDeadSegments(dir.path().c_str(), 0);
   EXPECT_EQ(dir.Files().size(), 11u) << "their writers may live, unseen from here";
+}
+
+TEST(PruneDeadSegments, LeavesTheRunAloneWhoseProfileIsStillToBeWritten) {
+  TempDir dir;
+  for (int i = 0; i < 11; i++) MakeFile(dir, DeadName(i + 1), {i * 60, 0, PidNamespace(), 77});
+  PruneDeadSegments(dir.path().c_str(), 77);
+  EXPECT_EQ(dir.Files().size(), 11u);
+  PruneDeadSegments(dir.path().c_str(), 78);
+  EXPECT_EQ(dir.Files().size(), 8u);
 }
 
 TEST(PruneOldestIfFull, RemovesNothingWhileThereIsRoom) {
   TempDir dir;
-  MakeFile(dir, DeadName(1), 60);
-  EXPECT_FALSE(PruneOldestIfFull(dir.path().c_str()));
+  MakeFile(dir, DeadName(1), {60});
+  EXPECT_FALSE(PruneOldestIfFull(dir.path().c_str(), 0));
   EXPECT_EQ(dir.Files().size(), 1u);
-  EXPECT_FALSE(PruneOldestIfFull("/nonexistent/cgoprof"));
+  EXPECT_FALSE(PruneOldestIfFull("/nonexistent/cgoprof", 0));
 }
 
-TEST(PruneDeadSegments, DoesNothingWithoutADirectory) { PruneDeadSegments("/nonexistent/cgoprof"); }
+TEST(PruneDeadSegments, DoesNothingWithoutADirectory) { PruneDeadSegments("/nonexistent/cgoprof", 0); }
 
 TEST(IsProcessAlive, TellsAReusedPid) {
   const uint64_t start = ReadStartTime("self");
