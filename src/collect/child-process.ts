@@ -9,7 +9,10 @@ import { CgoprofError, systemReason } from '../errors.js';
 import type { Command } from './executable.js';
 import { readStat } from './processes.js';
 
-/** Signals that people and supervisors send to a service. */
+/**
+ * Signals that people, supervisors and timers send to a service. Not those that mean a fault of ours (SIGSEGV and its like)
+ * or a broken pipe of ours, nor those that cannot be caught.
+ */
 const FORWARDED: readonly NodeJS.Signals[] = [
   'SIGINT',
   'SIGTERM',
@@ -19,6 +22,13 @@ const FORWARDED: readonly NodeJS.Signals[] = [
   'SIGUSR2',
   'SIGWINCH',
   'SIGCONT',
+  'SIGABRT',
+  'SIGALRM',
+  'SIGVTALRM',
+  'SIGXCPU',
+  'SIGPWR',
+  'SIGURG',
+  'SIGIO',
 ];
 
 /** Signals that a terminal's keys send, and to the whole foreground process group. */

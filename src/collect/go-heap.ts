@@ -135,6 +135,7 @@ const NETWORK_REASONS: Readonly<Record<string, string>> = {
   ETIMEDOUT: 'the host does not answer',
   UND_ERR_CONNECT_TIMEOUT: 'the host does not answer',
   UND_ERR_SOCKET: 'the answer ended early: only a part of the profile came',
+  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'the answer ended early: only a part of the profile came',
 };
 
 function explainFetchError(name: string, error: unknown, limits: FetchLimits): CgoprofError {
@@ -161,7 +162,8 @@ function networkHint(code: string, why: string): string {
     return 'Name the authority that signed it: NODE_EXTRA_CA_CERTS=FILE cgoprof ...';
   }
   if (code === 'ECONNREFUSED') return `Is the service listening there? ${ENABLE_HINT}`;
-  if (code === 'ECONNRESET' || code === 'UND_ERR_SOCKET') return 'Try again; did the service end meanwhile?';
+  if (/^(ECONNRESET|UND_ERR_(SOCKET|RES_CONTENT_LENGTH_MISMATCH))$/.test(code))
+    return 'Try again; did the service end meanwhile?';
   return 'Check the address.';
 }
 

@@ -1,6 +1,8 @@
 /**
  * `cgoprof heap TARGET`: the merged profile of one process, living or dead.
  */
+import { existsSync } from 'node:fs';
+import type { FoundSegment } from '../collect/find-segments.js';
 import { fetchGoHeap, parseGoSource } from '../collect/go-heap.js';
 import { readSegment } from '../collect/read-segment.js';
 import { resolveTarget } from '../collect/target.js';
@@ -9,8 +11,9 @@ import { usageError } from '../errors.js';
 import { cProfile } from '../merge/c-profile.js';
 import { mergeProfiles } from '../merge/merge-profiles.js';
 import { segmentNotes } from '../merge/segment-notes.js';
+import type { NativeBinding, Segment } from '../native-binding.js';
 import { checkOutput, presentProfile } from '../present/output.js';
-import { parseProfile, sayIfOther } from './parse-profile.js';
+import { parseGoProfile, sayIfOther } from './parse-profile.js';
 import { symbolizeSegments } from './symbolize-segments.js';
 
 export interface HeapOptions {
@@ -34,8 +37,8 @@ export async function heap(context: Context, target: string, options: HeapOption
   checkOutput(context, output);
   // Go first: its collection may run finalizers that free C memory.
   const go = source.kind === 'none' ? [] : [await fetchGoHeap(source)];
-  const goProfiles = go.map(({ bytes, name }) => parseProfile(bytes, name));
-  const segment = readSegment(native, found.path);
+  const goProfiles = go.map(({ bytes, name }) => parseGoProfile(bytes, name));
+  const segment = readFound(context, native, target, found);
   for (const profile of goProfiles) sayIfOther(context, profile, [segment]);
 
   const symbolized = await symbolizeSegments(context, native, [{ segment, livePid: found.livePid }]);
@@ -48,4 +51,10 @@ export async function heap(context: Context, target: string, options: HeapOption
   await presentProfile(context, merged, output);
   if (options.go === undefined) say(context, 'only the C side; add --go http://HOST:PORT for the Go side');
   return DONE;
+}
+
+/** The process may have ended while its Go side was asked; its segment is then where dead processes leave theirs. */
+function readFound(context: Context, native: NativeBinding, target: string, found: FoundSegment): Segment {
+  if (found.livePid === undefined || existsSync(found.path)) return readSegment(native, found.path);
+  return readSegment(native, resolveTarget(context, native, target).path);
 }

@@ -5,6 +5,7 @@ import type { Profile } from 'pprof-format';
 import { type Context, say } from '../context.js';
 import { CgoprofError } from '../errors.js';
 import { parseHeapProfile } from '../merge/go-profile.js';
+import { holdsCMemory } from '../merge/heap-profile.js';
 import { otherProgramNote } from '../merge/same-program.js';
 import type { Segment } from '../native-binding.js';
 
@@ -18,6 +19,20 @@ export function parseProfile(bytes: Uint8Array, name: string): Profile {
     if (!(error instanceof CgoprofError) || error.hint !== '') throw error;
     throw new CgoprofError({ what: '', why: error.message, hint: HINT, cause: error });
   }
+}
+
+/**
+ * Parses what --go names: it must be Go's own profile. Of one that holds C memory already, that memory would count twice.
+ *
+ * @throws CgoprofError
+ */
+export function parseGoProfile(bytes: Uint8Array, name: string): Profile {
+  const profile = parseProfile(bytes, name);
+  if (holdsCMemory(profile)) {
+    const hint = 'Merge finished profiles with cgoprof merge.';
+    throw new CgoprofError({ what: name, why: 'is a merged profile: it holds C memory already', hint });
+  }
+  return profile;
 }
 
 /** A Go profile of another program is merged all the same, for whoever knows why; but not without a word. */

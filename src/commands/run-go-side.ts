@@ -6,7 +6,7 @@ import type { Profile } from 'pprof-format';
 import { DEFAULT_LIMITS, describeGoSource, fetchGoHeap, type GoSource } from '../collect/go-heap.js';
 import { LastGood } from '../collect/poll-last-good.js';
 import { CgoprofError } from '../errors.js';
-import { parseProfile } from './parse-profile.js';
+import { parseGoProfile } from './parse-profile.js';
 
 export interface DatedProfile {
   readonly profile: Profile;
@@ -24,7 +24,7 @@ export function watchGoSide(source: GoSource, intervalMs: number): GoSide {
   if (source.kind === 'none') return { finish: async () => ({ last: undefined, error: undefined }) };
   const ask = async (cancel?: AbortSignal): Promise<DatedProfile> => {
     const { bytes, name, takenAt } = await fetchGoHeap(source, DEFAULT_LIMITS, cancel);
-    return { profile: parseProfile(bytes, name), name, takenAt };
+    return { profile: parseGoProfile(bytes, name), name, takenAt };
   };
   if (source.kind === 'file') {
     return {

@@ -92,6 +92,6 @@ function nothingProfiled({ what, profile, segments }: EndOfRun): CgoprofError {
   return new CgoprofError({
     what,
     why: `nothing was profiled: ${profile === 'all' ? 'no process of it' : chosen} loaded libcgoprof.so`,
-    hint: 'Is the program statically linked, or started elsewhere? --profile NAME chooses a program that is not Go.',
+    hint: 'Is it statically linked, started elsewhere, or without room in /dev/shm? --profile NAME chooses a program that is not Go.',
   });
 }

@@ -2,7 +2,7 @@
  * What makes a pprof profile a heap profile: the names that runtime/pprof writes (protomem.go), which every file that
  * leaves this tool keeps, so that `go tool pprof` treats it as Go's own and -base and -diff_base accept either.
  */
-import type { Profile, ValueType } from 'pprof-format';
+import type { Profile, Sample, ValueType } from 'pprof-format';
 
 /** Sample types in Go's order. Viewers show the last one unless asked otherwise. */
 export const SAMPLE_TYPES = [
@@ -19,6 +19,16 @@ export const BYTES_LABEL = 'bytes';
 
 /** String label: who handed the memory out. For `-tagroot=allocator` and `-tagfocus=allocator=c`. */
 export const ALLOCATOR_LABEL = 'allocator';
+
+/** Whether C's allocator handed the sample's memory out. */
+export function isFromC(profile: Profile, sample: Sample): boolean {
+  const { strings } = profile.stringTable;
+  return sample.label.some(({ key, str }) => strings[Number(key)] === ALLOCATOR_LABEL && strings[Number(str)] === 'c');
+}
+
+export function holdsCMemory(profile: Profile): boolean {
+  return profile.sample.some((sample) => isFromC(profile, sample));
+}
 
 function describe(types: readonly { type: string; unit: string }[]): string {
   return types.map(({ type, unit }) => `${type}/${unit}`).join(', ');

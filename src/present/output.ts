@@ -6,7 +6,7 @@ import { dirname } from 'node:path';
 import type { Profile } from 'pprof-format';
 import { type Context, say } from '../context.js';
 import { CgoprofError, systemReason, usageError } from '../errors.js';
-import { ALLOCATOR_LABEL } from '../merge/heap-profile.js';
+import { isFromC } from '../merge/heap-profile.js';
 import { formatBytes } from './units.js';
 import { writeProfile } from './write-profile.js';
 
@@ -20,7 +20,9 @@ export function checkOutput(context: Pick<Context, 'stdoutIsTerminal'>, output: 
     }
     return;
   }
+  if (output === '') throw usageError('-o', 'needs the name of a file');
   const hint = 'Choose another file with -o FILE.';
+  if (output.endsWith('/')) throw new CgoprofError({ what: output, why: 'is a directory', hint });
   let existing: Stats | undefined;
   try {
     existing = statSync(output, { throwIfNoEntry: false });
@@ -44,9 +46,8 @@ export function inUseBytes(profile: Profile): { c: number; go: number } {
   const { strings } = profile.stringTable;
   const column = profile.sampleType.findIndex(({ type }) => strings[Number(type)] === 'inuse_space');
   const held = { c: 0, go: 0 };
-  for (const { value, label } of profile.sample) {
-    const isC = label.some(({ key, str }) => strings[Number(key)] === ALLOCATOR_LABEL && strings[Number(str)] === 'c');
-    held[isC ? 'c' : 'go'] += Number(value[column] ?? 0);
+  for (const sample of profile.sample) {
+    held[isFromC(profile, sample) ? 'c' : 'go'] += Number(sample.value[column] ?? 0);
   }
   return held;
 }

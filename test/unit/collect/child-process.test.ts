@@ -60,20 +60,21 @@ describe('startCommand', () => {
 
 describe('signals', () => {
   const SCRIPT = `
-    for s in INT TERM HUP QUIT USR1 USR2 WINCH; do trap "echo $s >>$DIR/got; exit 7" $s; done
+    for s in INT TERM HUP QUIT USR1 USR2 WINCH ABRT ALRM VTALRM XCPU PWR URG IO; do trap "echo $s >>$DIR/got; exit 7" $s; done
     : >$DIR/ready
     while :; do sleep 0.01; done`;
 
-  it.each(['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGWINCH'] as const)(
-    '%s is passed on',
-    async (signal) => {
-      const command = await start(SCRIPT);
-      await appears('ready');
-      process.emit(signal, signal);
-      expect(await command.ended).toEqual({ code: 7 });
-      expect(`SIG${says('got')}`).toBe(signal);
-    },
-  );
+  it.each(
+    'SIGINT SIGTERM SIGHUP SIGQUIT SIGUSR1 SIGUSR2 SIGWINCH SIGABRT SIGALRM SIGVTALRM SIGXCPU SIGPWR SIGURG SIGIO'.split(
+      ' ',
+    ) as NodeJS.Signals[],
+  )('%s is passed on', async (signal) => {
+    const command = await start(SCRIPT);
+    await appears('ready');
+    process.emit(signal, signal);
+    expect(await command.ended).toEqual({ code: 7 });
+    expect(`SIG${says('got')}`).toBe(signal);
+  });
 
   it('SIGCONT wakes it up', async () => {
     const command = await start(': >$DIR/ready; kill -STOP $$; exit 5');

@@ -181,6 +181,7 @@ describe('fetchGoHeap from a service', () => {
     ['DEPTH_ZERO_SELF_SIGNED_CERT', 'self-signed certificate', /: self-signed certificate$/, /NODE_EXTRA_CA_CERTS/],
     ['ENOTFOUND', 'getaddrinfo ENOTFOUND host', /: no such host$/, /Check the address/],
     ['UND_ERR_CONNECT_TIMEOUT', 'timeout', /: the host does not answer$/, /Check the address/],
+    ['UND_ERR_RES_CONTENT_LENGTH_MISMATCH', 'length', /: the answer ended early: only a part/, /Try again/],
     ['ECONNRESET', 'reset', /: the server closed the connection/, /Try again/],
     ['EODD', 'odd\nwords', /: odd words$/, /Check the address/],
   ])('explains %s', async (code, words, message, hint) => {

@@ -1,10 +1,12 @@
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { Profile } from 'pprof-format';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type HeapOptions, heap } from '../../../src/commands/heap.js';
-import { FakeWorld } from '../../support/fake-world.js';
+import type { Segment } from '../../../src/native-binding.js';
+import { FakeWorld, mapsLine } from '../../support/fake-world.js';
 import { goProfile } from '../../support/go-profile-fixture.js';
 import { serve } from '../../support/http-server.js';
 import { readProfile } from '../../support/read-profile.js';
@@ -67,6 +69,32 @@ describe('heap', () => {
       ['go', 1009],
     ]);
     expect(comments).toContain(`cgoprof: Go heap profile from ${go}`);
+  });
+
+  it('takes the segment of a process that ended while its Go side was asked', async () => {
+    const path = deadSegment();
+    world.process(10, { start: 1, maps: mapsLine(path, statSync(path).ino) });
+    const throughProc = join(world.procRoot, '10/root', path);
+    world.segments.set(throughProc, world.segments.get(path) as Segment);
+    const server = await serve((_, response) => {
+      rmSync(join(world.procRoot, '10'), { recursive: true });
+      world.segments.delete(throughProc);
+      response.end(GO_BYTES);
+    });
+    try {
+      expect(await run('10', { go: server.url })).toEqual({ code: 0 });
+      expect((await written()).samples).toHaveLength(2);
+    } finally {
+      await server.close();
+    }
+  });
+
+  it('refuses a merged profile for the Go side, whose C memory would count twice', async () => {
+    const path = deadSegment();
+    await run(path);
+    const again = run(path, { go: output, output: world.path('again.pb.gz') });
+    await expect(again).rejects.toThrow('is a merged profile: it holds C memory already');
+    expect(existsSync(world.path('again.pb.gz'))).toBe(false);
   });
 
   it('says so when the Go profile is of another program', async () => {

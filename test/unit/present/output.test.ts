@@ -30,6 +30,10 @@ describe('checkOutput', () => {
     expect(check('-')).not.toThrow();
   });
 
+  it('refuses no name', () => {
+    expect(check('')).toThrow(expect.objectContaining({ exitCode: 2 }));
+  });
+
   it('refuses a terminal', () => {
     expect(check('-', true)).toThrow(expect.objectContaining({ exitCode: 2 }));
   });
@@ -38,6 +42,7 @@ describe('checkOutput', () => {
     ['nowhere/x.pb.gz', 'cannot be written: no such file or directory'],
     ['old.pb.gz/x.pb.gz', 'cannot be written: not a directory'],
     ['directory', 'is a directory'],
+    ['new-directory/', 'is a directory'],
   ])('refuses %s', (name, why) => {
     world.write('old.pb.gz', 'x');
     mkdirSync(world.path('directory'));
