@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <spawn.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -227,6 +228,19 @@ TEST(Programs, LibrariesMayComeAndGo) {
     ASSERT_NE(leaf, 0);
     EXPECT_NE(segment.modules[leaf - 1u].path.find("unloadable.so"), std::string::npos);
   }
+}
+
+TEST(Programs, FloatingPointTrapsAndFlagsAreTheProgramsOwn) {
+  EXPECT_TRUE(ProgramRun({"float_traps"}, {"CGOPROF_RATE=1009"}).Succeeded());
+}
+
+TEST(Programs, LockedMemoryDoesNotTakeTheWholeReservation) {
+  const ProgramRun run({"locked_memory"}, {"CGOPROF_RATE=1"});
+  ASSERT_TRUE(run.Succeeded());
+  EXPECT_EQ(OfSize(run.Read(), 1709), (Totals{101, 0}));
+  struct stat info;
+  ASSERT_EQ(stat(run.SegmentFiles().at(0).c_str(), &info), 0);
+  EXPECT_LT(info.st_blocks * 512, 16 << 20);
 }
 
 // ---- Which processes, and what becomes of the file ----
