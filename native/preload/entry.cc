@@ -86,7 +86,7 @@ __attribute__((constructor)) void Load() {
   const uint64_t own_run = settings.keep ? settings.run_id : 0;
   PruneDeadSegments(settings.directory, own_run);
   const SegmentConfig config = {settings.directory, settings.rate, settings.run_id, CapacityFor(settings.rate)};
-  while (!StartRecorder(config) && PruneOldestIfFull(settings.directory, own_run)) {
+  while (!StartRecorder(config, is_go) && PruneOldestIfFull(settings.directory, own_run)) {
   }
 }
 

@@ -76,13 +76,13 @@ void Record(uintptr_t address, size_t size, const Registers& caller) {
 
 }  // namespace
 
-bool StartRecorder(const SegmentConfig& config) {
+bool StartRecorder(const SegmentConfig& config, bool is_go) {
   if (!WipeOnFork(&fork_wiped) || !recorder.segment.Create(config)) return false;
   recorder.rate = config.sample_rate;
   recorder.buckets.Init(&recorder.segment);
   recorder.live.Init(&recorder.segment, fork_wiped.filter);
   recorder.modules.Init(&recorder.segment);
-  InitGo();
+  if (is_go) InitGo();
   recorder.unwinder.Init(&recorder.modules, &recorder.boundary);
   recorder.segment.SetState(kStateRunning);
   __atomic_store_n(&fork_wiped.recording, 1, __ATOMIC_RELEASE);

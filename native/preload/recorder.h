@@ -52,8 +52,9 @@ inline bool MayBeSampled(const void* block) {
 // Valid only in functions that are compiled with frame pointers and were reached by jumps, not calls, from the hook.
 #define CGOPROF_HOOK_FRAME() static_cast<const uintptr_t*>(__builtin_frame_address(0))
 
-// Starts recording into a new segment. False if that cannot be done; nothing changes then.
-bool StartRecorder(const SegmentConfig& config);
+// Starts recording into a new segment. `is_go`: the main program is a Go program, whose stacks cross between C and Go.
+// False if it cannot be done; nothing changes then.
+bool StartRecorder(const SegmentConfig& config, bool is_go);
 
 // The header of the segment that is recorded into; for tests.
 const Header* RecorderHeader();

@@ -17,7 +17,7 @@ int InChild(const std::function<bool(const Header&)>& body) {
   TempDir dir;
   const pid_t child = fork();
   if (child == 0) {
-    const bool started = StartRecorder({dir.path().c_str(), 1, 0, CapacityFor(524288)});
+    const bool started = StartRecorder({dir.path().c_str(), 1, 0, CapacityFor(524288)}, /*is_go=*/false);
     _exit(started && body(*RecorderHeader()) ? 0 : 1);
   }
   int status = -1;
