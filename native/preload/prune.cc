@@ -15,12 +15,13 @@
 namespace cgoprof {
 namespace {
 
-constexpr uint32_t kMostListed = 64;  // more than that at once are pruned over several starts
+constexpr uint32_t kMostListed = 256;  // more than that at once are pruned over several starts
 
 struct DeadSegment {
   char name[48];
   uint64_t last_ns;
   uint64_t bytes;
+  bool of_own_run;
 };
 
 struct DeadList {
@@ -56,7 +57,6 @@ void Consider(long directory, const char* name, uint64_t own_run) {
   if (pid == 0 || list.count == kMostListed || IsProcessAlive(pid, start_time)) return;
   // In a directory that containers share, writers of another pid namespace may live without being seen from here.
   if (!ReadHeader(directory, name) || header.pid_namespace != PidNamespace()) return;
-  if (own_run != 0 && header.run_id == own_run) return;
   DeadSegment* segment = &list.segments[list.count];
   struct stat info;
   if (!TextBuilder(segment->name, sizeof(segment->name)).Add(name).ok()) return;
@@ -66,6 +66,7 @@ void Consider(long directory, const char* name, uint64_t own_run) {
   segment->last_ns =
       header.last_sample_unix_ns > header.created_unix_ns ? header.last_sample_unix_ns : header.created_unix_ns;
   segment->bytes = static_cast<uint64_t>(info.st_blocks) * 512;
+  segment->of_own_run = own_run != 0 && header.run_id == own_run;
   list.count++;
 }
 
@@ -86,14 +87,22 @@ long OpenDirectory(const char* path) {
   return RawSyscall(SYS_openat, AT_FDCWD, PointerArg(path), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
-DeadSegment* Oldest() {
+// The one with the oldest sign of life that is still there, or nullptr.
+DeadSegment* Oldest(bool with_own_run) {
   DeadSegment* oldest = nullptr;
   for (uint32_t i = 0; i < list.count; i++) {
     DeadSegment* segment = &list.segments[i];
-    if (segment->name[0] == '\0') continue;
+    if (segment->name[0] == '\0' || (segment->of_own_run && !with_own_run)) continue;
     if (oldest == nullptr || segment->last_ns < oldest->last_ns) oldest = segment;
   }
   return oldest;
+}
+
+void Remove(long directory, DeadSegment* segment, uint32_t* count, uint64_t* bytes) {
+  RawSyscall(SYS_unlinkat, directory, PointerArg(segment->name), 0);
+  segment->name[0] = '\0';
+  *bytes -= segment->bytes;
+  if (!segment->of_own_run) (*count)--;
 }
 
 }  // namespace
@@ -115,7 +124,7 @@ bool PruneOldestIfFull(const char* directory, uint64_t own_run) {
   const bool known = !IsError(RawSyscall(SYS_fstatfs, fd, PointerArg(&info)));
   if (known && static_cast<uint64_t>(info.f_bavail) * static_cast<uint64_t>(info.f_bsize) < kRoom) {
     ListDead(fd, own_run);
-    oldest = Oldest();
+    oldest = Oldest(/*with_own_run=*/true);
   }
   const bool removed = oldest != nullptr && !IsError(RawSyscall(SYS_unlinkat, fd, PointerArg(oldest->name), 0));
   RawSyscall(SYS_close, fd);
@@ -126,17 +135,14 @@ void PruneDeadSegments(const char* directory, uint64_t own_run) {
   const long fd = OpenDirectory(directory);
   if (IsError(fd)) return;
   ListDead(fd, own_run);
-  uint32_t count = list.count;
+  uint32_t count = 0;
   uint64_t bytes = 0;
-  for (uint32_t i = 0; i < list.count; i++) bytes += list.segments[i].bytes;
-  while (count > kMostDeadSegments || bytes > kMostDeadBytes) {
-    DeadSegment* oldest = Oldest();
-    if (oldest == nullptr) break;
-    RawSyscall(SYS_unlinkat, fd, PointerArg(oldest->name), 0);
-    oldest->name[0] = '\0';
-    bytes -= oldest->bytes;
-    count--;
+  for (uint32_t i = 0; i < list.count; i++) {
+    bytes += list.segments[i].bytes;
+    if (!list.segments[i].of_own_run) count++;
   }
+  while (count > kMostDeadSegments) Remove(fd, Oldest(/*with_own_run=*/false), &count, &bytes);
+  while (bytes > kMostDeadBytes) Remove(fd, Oldest(/*with_own_run=*/true), &count, &bytes);
   RawSyscall(SYS_close, fd);
 }
 

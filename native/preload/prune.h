@@ -10,9 +10,10 @@ namespace cgoprof {
 inline constexpr uint32_t kMostDeadSegments = 8;
 inline constexpr uint64_t kMostDeadBytes = uint64_t{256} << 20;  // memory they occupy
 
-// Removes segments whose process is gone, the one that was written to longest ago first, until both limits hold. Left
-// alone are segments of living processes, of other pid namespaces, and of the run `own_run` (0: none), whose profile is
-// still to be written from them; and files that are none of ours by name.
+// Removes segments whose process is gone, the one that was written to longest ago first, until both limits hold. Those
+// of the run `own_run` (0: none), whose profile is still to be written from them, count by their memory only, not as
+// files. Left alone are segments of living processes and of other pid namespaces, and files that are none of ours by
+// name.
 void PruneDeadSegments(const char* directory, uint64_t own_run);
 
 // Makes room for one more where the file system is all but full: removes the oldest dead segment. False if there is

@@ -14,6 +14,8 @@ export interface ModuleFiles {
   readonly paths: readonly string[];
   /** Tells the first file's contents from any other's without reading them: path, size, time of change. '' none. */
   readonly identity: string;
+  /** When that file was last written, ms since 1970; 0 none. */
+  readonly writtenMs: number;
   /** Why there are none, one clause. */
   readonly problem: string;
 }
@@ -47,16 +49,18 @@ export async function findModuleFiles(module: SegmentModule, options: ModuleFile
   const paths: string[] = [];
   const problems: string[] = [];
   let identity = '';
+  let writtenMs = 0;
   for (const path of candidateFiles(module, options)) {
     try {
       const found = await stat(path);
       if (!found.isFile()) throw new Error('not a regular file');
       paths.push(path);
+      writtenMs ||= found.mtimeMs;
       identity ||= `file ${module.path} ${found.size} ${found.mtimeMs} ${found.ino}`;
     } catch (error) {
       problems.push(systemReason(error));
     }
   }
   // The kernel's links are a matter of privilege; what a person can put right is the file's own path.
-  return { paths, identity, problem: problems.at(-1) ?? 'no absolute path is known' };
+  return { paths, identity, writtenMs, problem: problems.at(-1) ?? 'no absolute path is known' };
 }

@@ -63,9 +63,11 @@ function lasting(found: ReadonlyMap<bigint, ResolvedLocation>, warning: string):
 class ModuleSymbolizer {
   readonly #cache: SymbolCache | undefined;
 
+  /** @param startedMs When the segment was made, ms since 1970. */
   constructor(
     private readonly options: SymbolizeOptions,
     private readonly binding: Symbolizer,
+    private readonly startedMs: number,
   ) {
     this.#cache = options.cacheDir === undefined ? undefined : new SymbolCache(options.cacheDir);
   }
@@ -75,6 +77,11 @@ class ModuleSymbolizer {
     // The kernel's own image is in no file; its frames keep their addresses.
     if (module.isVdso) return new Map();
     const files = await findModuleFiles(module, this.options);
+    if (module.buildId === '' && files.writtenMs > this.startedMs) {
+      this.options.warn(
+        `${module.path}: it was written after the process started and has no build id to tell: wrong lines?`,
+      );
+    }
     const key = module.buildId === '' ? files.identity : `build-id ${module.buildId}`;
     const known = (key === '' ? undefined : await this.#cache?.load(key)) ?? new Map<bigint, ResolvedLocation>();
     const missing = addresses.filter((address) => !known.has(address));
@@ -118,7 +125,8 @@ export async function symbolizeSegment(
   options: SymbolizeOptions,
   binding?: Symbolizer,
 ): Promise<SymbolizedSegment> {
-  const symbolizer = new ModuleSymbolizer(options, binding ?? (await import('../native-binding.js')).native);
+  const startedMs = Number(segment.header.createdUnixNs / 1_000_000n);
+  const symbolizer = new ModuleSymbolizer(options, binding ?? (await import('../native-binding.js')).native, startedMs);
   const perModule = collectAddresses(segment);
   const total = [...perModule.values()].reduce((sum, addresses) => sum + addresses.size, 0);
   const locations = new Map<number, ReadonlyMap<bigint, ResolvedLocation>>();

@@ -102,6 +102,13 @@ TEST(PruneDeadSegments, LeavesTheRunAloneWhoseProfileIsStillToBeWritten) {
   EXPECT_EQ(dir.Files().size(), 8u);
 }
 
+TEST(PruneDeadSegments, EvenThatRunMayNotFillTheMemory) {
+  TempDir dir;
+  for (int i = 0; i < 3; i++) MakeFile(dir, DeadName(i + 1), {i * 60, size_t{100} << 20, PidNamespace(), 77});
+  PruneDeadSegments(dir.path().c_str(), 77);
+  EXPECT_EQ(dir.Files().size(), 2u);
+}
+
 TEST(PruneOldestIfFull, RemovesNothingWhileThereIsRoom) {
   TempDir dir;
   MakeFile(dir, DeadName(1), {60});

@@ -26,7 +26,8 @@ it('looks for files in the root of a living process, and in ours after its death
       return world.native.symbolizeModule(request);
     },
   };
-  const segment = segmentOf(program);
+  const made = segmentOf(program);
+  const segment = { ...made, header: { ...made.header, createdUnixNs: BigInt(Date.now() + 60_000) * 1_000_000n } };
   await symbolizeSegments(world.context(), native, [
     { segment, livePid: 10 },
     { segment, livePid: undefined },

@@ -74,7 +74,7 @@ describe('files', () => {
     make(path);
     // Both views name the same file here, so that its problem is the last one met.
     const files = await findModuleFiles({ ...module, path }, { root: '' });
-    expect(files).toEqual({ paths: [], identity: '', problem });
+    expect(files).toEqual({ paths: [], identity: '', writtenMs: 0, problem });
   });
 
   test('of a module without a path', async () => {

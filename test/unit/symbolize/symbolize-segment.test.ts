@@ -149,6 +149,25 @@ describe('a module that cannot be symbolized is a warning, and keeps its address
   });
 });
 
+describe('a file that was written after the process started', () => {
+  const written = (createdUnixNs: bigint, buildId: string) => {
+    const modules = [{ ...LIBRARY, buildId }];
+    const what = segment([[[2, IN_LIBRARY]]], modules);
+    return symbolizeSegment({ ...what, header: segmentHeader({ createdUnixNs }) }, options(), new FakeSymbolizer());
+  };
+
+  test('may be another one, where no build id tells', async () => {
+    await written(1_000_000n, '');
+    expect(warnings).toEqual([expect.stringContaining('written after the process started')]);
+  });
+
+  test('is the one by its build id, or by its age', async () => {
+    await written(1_000_000n, 'bb02');
+    await written(BigInt(Date.now() + 60_000) * 1_000_000n, '');
+    expect(warnings).toEqual([]);
+  });
+});
+
 describe('cache', () => {
   async function run(fake: FakeSymbolizer, what = STACKS) {
     return symbolizeSegment(what, options({ cacheDir: join(root, 'cache') }), fake);
