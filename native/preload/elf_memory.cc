@@ -104,7 +104,7 @@ bool ProcessMemory::Read(uintptr_t address, void* out, size_t length) const {
 }
 
 bool ReadElfImage(const ProcessMemory& memory, uintptr_t start, ElfScratch* scratch, ElfImage* image) {
-  Elf64_Ehdr header;
+  Elf64_Ehdr header = {};
   Elf64_Phdr* const headers = scratch->headers;
   if (!memory.Read(start, &header, sizeof(header)) || !HeaderUsable(header)) return false;
   const uint32_t count = header.e_phnum;

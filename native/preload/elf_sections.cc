@@ -35,13 +35,13 @@ void Match(long fd, const Elf64_Shdr& names, const Elf64_Shdr& section, SectionQ
 void FindSections(SectionQuery* queries, uint32_t count) {
   const long fd = RawSyscall(SYS_openat, AT_FDCWD, PointerArg("/proc/self/exe"), O_RDONLY | O_CLOEXEC);
   if (IsError(fd)) return;
-  Elf64_Ehdr header;
-  Elf64_Shdr names;
+  Elf64_Ehdr header = {};
+  Elf64_Shdr names = {};
   if (ReadAt(fd, 0, &header, sizeof(header)) && memcmp(header.e_ident, ELFMAG, SELFMAG) == 0 &&
       header.e_shentsize == sizeof(Elf64_Shdr) && header.e_shstrndx < header.e_shnum &&
       ReadAt(fd, header.e_shoff + header.e_shstrndx * sizeof(Elf64_Shdr), &names, sizeof(names))) {
     for (uint32_t i = 0; i < header.e_shnum; i++) {
-      Elf64_Shdr section;
+      Elf64_Shdr section = {};
       if (!ReadAt(fd, header.e_shoff + i * sizeof(section), &section, sizeof(section))) break;
       Match(fd, names, section, queries, count);
     }

@@ -58,7 +58,7 @@ void Consider(long directory, const char* name, uint64_t own_run) {
   // In a directory that containers share, writers of another pid namespace may live without being seen from here.
   if (!ReadHeader(directory, name) || header.pid_namespace != PidNamespace()) return;
   DeadSegment* segment = &list.segments[list.count];
-  struct stat info;
+  struct stat info = {};
   if (!TextBuilder(segment->name, sizeof(segment->name)).Add(name).ok()) return;
   if (IsError(RawSyscall(SYS_newfstatat, directory, PointerArg(name), PointerArg(&info), AT_SYMLINK_NOFOLLOW))) return;
   if (!S_ISREG(info.st_mode)) return;
@@ -71,7 +71,7 @@ void Consider(long directory, const char* name, uint64_t own_run) {
 }
 
 void ListDead(long directory, uint64_t own_run) {
-  alignas(8) char buffer[4096];
+  alignas(8) char buffer[4096] = {};
   list.count = 0;
   long n;
   while ((n = RawSyscall(SYS_getdents64, directory, PointerArg(buffer), sizeof(buffer))) > 0) {

@@ -32,7 +32,7 @@ constexpr uint32_t kStride[kRegionCount] = {
 };
 
 void ReadBootId(uint8_t out[16]) {
-  char text[64];
+  char text[64] = {};
   ReadSmallFile("/proc/sys/kernel/random/boot_id", text, sizeof(text));
   int nibbles = 0;
   for (const char* p = text; *p != '\0' && nibbles < 32; p++) {
@@ -59,7 +59,7 @@ long OpenDirectory(const char* path) {
   RawSyscall(SYS_mkdirat, AT_FDCWD, PointerArg(path), 0700);
   const long fd = RawSyscall(SYS_openat, AT_FDCWD, PointerArg(path), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (IsError(fd)) return -1;
-  struct stat info;
+  struct stat info = {};
   const long result = RawSyscall(SYS_fstat, fd, PointerArg(&info));
   const bool ours =
       !IsError(result) && info.st_uid == static_cast<uid_t>(RawSyscall(SYS_geteuid)) && (info.st_mode & 0077) == 0;
@@ -115,7 +115,7 @@ bool SegmentWriter::MapFile(int directory_fd, const char* name) {
   RawSyscall(SYS_unlinkat, directory_fd, PointerArg(name), 0);
   const long fd = RawSyscall(SYS_openat, directory_fd, PointerArg(name), kFlags, 0600);
   if (IsError(fd)) return false;
-  struct stat info;
+  struct stat info = {};
   long mapping = -1;
   if (!IsError(RawSyscall(SYS_ftruncate, fd, static_cast<long>(file_bytes_))) &&
       !IsError(RawSyscall(SYS_fstat, fd, PointerArg(&info)))) {
@@ -143,7 +143,7 @@ bool SegmentWriter::TakePages(uint64_t offset, uint64_t bytes) {
   // Before Linux 5.14. fallocate on a file opened by name, after making sure that it still is the file we made.
   const long fd = RawSyscall(SYS_openat, AT_FDCWD, PointerArg(path_), O_RDWR | O_NOFOLLOW | O_CLOEXEC);
   if (IsError(fd)) return false;
-  struct stat info;
+  struct stat info = {};
   const bool ours =
       !IsError(RawSyscall(SYS_fstat, fd, PointerArg(&info))) && info.st_dev == device_ && info.st_ino == inode_;
   const bool taken =
