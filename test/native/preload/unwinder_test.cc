@@ -30,7 +30,7 @@ class UnwinderTest : public testing::Test {
 };
 
 struct Both {
-  Stack ours;
+  Stack ours = {};
   uint32_t libgcc_depth = 0;
   uintptr_t libgcc[kMaxStackDepth];  // no vector: it is filled in a signal handler too
 };
