@@ -160,6 +160,7 @@ TEST_F(UnwinderTest, AgreesThroughASignalHandler) {
   ASSERT_EQ(sigaction(SIGUSR1, &action, &old), 0);
   RaiseHere();
   sigaction(SIGUSR1, &old, nullptr);
+  in_handler = nullptr;
   EXPECT_EQ(both.ours.flags, 0);
   ASSERT_EQ(both.ours.depth, both.libgcc_depth);
   int differing = 0;
@@ -197,6 +198,7 @@ TEST_F(UnwinderTest, WalksACoroutineAndStopsAtItsEnd) {
   makecontext(&coroutine_context, &Coroutine, 0);
   swapcontext(&main_context, &coroutine_context);
   munmap(area, kBytes + 2 * kGuard);
+  in_handler = nullptr;
   ASSERT_GE(both.ours.depth, 9u);
   for (uint32_t i = 0; i < 9; i++) EXPECT_EQ(FramePc(both.ours.frames[i]), both.libgcc[i]) << i;
 }
