@@ -45,8 +45,9 @@ export function targetNames({ all = false } = {}) {
  * Builds one target, unless it is up to date.
  *
  * @param {string} name a folder of test/targets
- * @param {object} [options] variant: name of the folder for this build; go: path of the go command; flags: more flags for
- *   go build; toolchain: the Go version to build with (GOTOOLCHAIN), fetched as a Go module where needed
+ * @param {{ variant?: string, go?: string, flags?: readonly string[], toolchain?: string }} [options] variant: name of the
+ *   folder for this build; go: path of the go command; flags: more flags for go build; toolchain: the Go version to build
+ *   with (GOTOOLCHAIN), fetched as a Go module where needed
  * @returns {string} absolute path of the executable
  * @throws {StepError} when a tool is missing or the build fails
  */

@@ -55,11 +55,20 @@ function goModules() {
   );
 }
 
+/** The tests as strictly as src, which the build checks; the scripts as far as their comments give types. */
+function checkTypes() {
+  for (const folder of ['test', 'scripts']) {
+    say(`tsc: ${folder}`);
+    run([nodeBin('tsc'), '-p', folder]);
+  }
+}
+
 /** Runs every linter. @throws {StepError} at the first that finds something */
 export function lint({ fix = false } = {}) {
   lintTypeScript(fix);
   lintCpp(fix);
   lintGo(fix);
+  checkTypes();
 }
 
 if (process.argv[1] === import.meta.filename) {

@@ -6,7 +6,8 @@ import { nodeBin, run } from './process.mjs';
  * by deleting all that was built.
  *
  * @param {string} folder build folder, relative to the root
- * @param {object} [options] settings: CMake cache entries (NAME=VALUE); targets: what to build, [] for all
+ * @param {{ settings?: string[], targets?: string[] }} [options] settings: CMake cache entries (NAME=VALUE); targets: what
+ *   to build, [] for all
  */
 export function buildWithCmake(folder, { settings = [], targets = [] } = {}) {
   const definitions = settings.map((setting) => `--CD${setting}`);

@@ -53,7 +53,7 @@ export function ensurePackages(groups) {
     Object.entries(PACKAGES[group]).flatMap(([name, isThere]) => (isThere() ? [] : [name])),
   );
   const required = missing.filter((name) => !NOT_EVERYWHERE.includes(name));
-  const mayInstall = findProgram('apt-get') !== '' && process.getuid() === 0;
+  const mayInstall = findProgram('apt-get') !== '' && process.getuid?.() === 0;
   if (required.length > 0 && !mayInstall) {
     throw new StepError(`missing: ${required.join(' ')}`, `apt-get install ${required.join(' ')}`);
   }

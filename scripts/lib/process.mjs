@@ -42,7 +42,8 @@ function isExecutable(path) {
  * Runs a program to its end.
  *
  * @param {string[]} command program and arguments; never goes through a shell
- * @param {object} [options] cwd, env (added to ours), quiet: output is held back and shown only on failure
+ * @param {{ cwd?: string, env?: NodeJS.ProcessEnv, quiet?: boolean }} [options] env is added to ours; quiet: output is
+ *   held back and shown only on failure
  * @throws {StepError} when it cannot be started or does not exit with 0
  */
 export function run(command, { cwd = ROOT, env = {}, quiet = false } = {}) {

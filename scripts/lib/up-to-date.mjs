@@ -28,8 +28,8 @@ function hashOf(inputs, facts) {
  *
  * Contents are compared, not times: a fresh checkout or a switch of branches touches times without changing anything.
  *
- * @param {object} step name (of the stamp file), inputs (files and folders), outputs (files), facts (anything else the
- *   result depends on, such as a compiler's version or flags)
+ * @param {{ name: string, inputs: string[], outputs: string[], facts?: unknown[] }} step name of the stamp file; inputs are
+ *   files and folders, outputs files; facts: anything else the result depends on, such as a compiler's version or flags
  * @param {() => void} work throws when it fails; then nothing is remembered
  * @returns {boolean} whether the work was done
  */
