@@ -60,6 +60,11 @@ export interface SegmentCounters {
   readonly goBoundaryFailed: number;
   readonly missedFrees: number;
   readonly lostModules: number;
+  /**
+   * Segments of dead processes of the same run that were removed to make room: when this one was made, and before as far
+   * as those knew. Over the segments that are left it adds up to all of them.
+   */
+  readonly prunedSegments: number;
 }
 
 export interface SegmentHeader {

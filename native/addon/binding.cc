@@ -84,7 +84,8 @@ Napi::Value CountersToJs(Napi::Env env, const uint64_t (&counters)[kCounterCount
                           {"truncatedStacks", count(kTruncatedStacks)},
                           {"goBoundaryFailed", count(kGoBoundaryFailed)},
                           {"missedFrees", count(kMissedFrees)},
-                          {"lostModules", count(kLostModules)}});
+                          {"lostModules", count(kLostModules)},
+                          {"prunedSegments", count(kPrunedSegments)}});
 }
 
 Napi::Value HeaderToJs(Napi::Env env, const SegmentHeader& header) {

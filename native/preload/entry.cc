@@ -84,9 +84,10 @@ __attribute__((constructor)) void Load() {
   if (!settings.follow) LeaveEnvironment(environ, is_go ? Removal::kBlank : Removal::kCompact);
   // A run that keeps its segments makes one profile of all of them.
   const uint64_t own_run = settings.keep ? settings.run_id : 0;
-  PruneDeadSegments(settings.directory, own_run);
-  const SegmentConfig config = {settings.directory, settings.rate, settings.run_id, CapacityFor(settings.rate)};
-  while (!StartRecorder(config, is_go) && PruneOldestIfFull(settings.directory, own_run)) {
+  const uint64_t lost = PruneDeadSegments(settings.directory, own_run);
+  SegmentConfig config = {settings.directory, settings.rate, settings.run_id, CapacityFor(settings.rate), lost};
+  while (!StartRecorder(config, is_go) &&
+         PruneOldestIfFull(settings.directory, own_run, &config.pruned_segments)) {
   }
 }
 

@@ -22,6 +22,7 @@ struct DeadSegment {
   uint64_t last_ns;
   uint64_t bytes;
   bool of_own_run;
+  uint64_t lost_with_it;  // segments that the own run loses when this one goes: itself, and those that went before it
 };
 
 struct DeadList {
@@ -51,12 +52,12 @@ bool ReadHeader(long directory, const char* name) {
   return n == sizeof(header);
 }
 
-void Consider(long directory, const char* name, uint64_t own_run) {
+void Consider(long directory, const char* name, uint64_t own_run, uint32_t own_namespace) {
   uint64_t start_time;
   const uint32_t pid = ParseSegmentName(name, &start_time);
   if (pid == 0 || list.count == kMostListed || IsProcessAlive(pid, start_time)) return;
   // In a directory that containers share, writers of another pid namespace may live without being seen from here.
-  if (!ReadHeader(directory, name) || header.pid_namespace != PidNamespace()) return;
+  if (!ReadHeader(directory, name) || header.pid_namespace != own_namespace) return;
   DeadSegment* segment = &list.segments[list.count];
   struct stat info = {};
   if (!TextBuilder(segment->name, sizeof(segment->name)).Add(name).ok()) return;
@@ -67,17 +68,19 @@ void Consider(long directory, const char* name, uint64_t own_run) {
       header.last_sample_unix_ns > header.created_unix_ns ? header.last_sample_unix_ns : header.created_unix_ns;
   segment->bytes = static_cast<uint64_t>(info.st_blocks) * 512;
   segment->of_own_run = own_run != 0 && header.run_id == own_run;
+  segment->lost_with_it = segment->of_own_run ? 1 + header.counters[kPrunedSegments] : 0;
   list.count++;
 }
 
 void ListDead(long directory, uint64_t own_run) {
   alignas(8) char buffer[4096] = {};
+  const uint32_t own_namespace = PidNamespace();
   list.count = 0;
   long n;
   while ((n = RawSyscall(SYS_getdents64, directory, PointerArg(buffer), sizeof(buffer))) > 0) {
     for (long at = 0; at < n;) {
       const DirectoryEntry* entry = reinterpret_cast<const DirectoryEntry*>(buffer + at);
-      Consider(directory, entry->name, own_run);
+      Consider(directory, entry->name, own_run, own_namespace);
       at += entry->record_bytes;
     }
   }
@@ -98,11 +101,11 @@ DeadSegment* Oldest(bool with_own_run) {
   return oldest;
 }
 
-void Remove(long directory, DeadSegment* segment, uint32_t* count, uint64_t* bytes) {
-  RawSyscall(SYS_unlinkat, directory, PointerArg(segment->name), 0);
+// Returns how many segments the own run loses by it.
+uint64_t Remove(long directory, DeadSegment* segment) {
+  const bool removed = !IsError(RawSyscall(SYS_unlinkat, directory, PointerArg(segment->name), 0));
   segment->name[0] = '\0';
-  *bytes -= segment->bytes;
-  if (!segment->of_own_run) (*count)--;
+  return removed ? segment->lost_with_it : 0;
 }
 
 }  // namespace
@@ -115,7 +118,7 @@ uint32_t ParseSegmentName(const char* name, uint64_t* start_time) {
   return static_cast<uint32_t>(pid);
 }
 
-bool PruneOldestIfFull(const char* directory, uint64_t own_run) {
+bool PruneOldestIfFull(const char* directory, uint64_t own_run, uint64_t* lost) {
   constexpr uint64_t kRoom = 16 << 20;  // more than a segment takes at first, in exact mode too
   const long fd = OpenDirectory(directory);
   if (IsError(fd)) return false;
@@ -127,13 +130,14 @@ bool PruneOldestIfFull(const char* directory, uint64_t own_run) {
     oldest = Oldest(/*with_own_run=*/true);
   }
   const bool removed = oldest != nullptr && !IsError(RawSyscall(SYS_unlinkat, fd, PointerArg(oldest->name), 0));
+  if (removed) *lost += oldest->lost_with_it;
   RawSyscall(SYS_close, fd);
   return removed;
 }
 
-void PruneDeadSegments(const char* directory, uint64_t own_run) {
+uint64_t PruneDeadSegments(const char* directory, uint64_t own_run) {
   const long fd = OpenDirectory(directory);
-  if (IsError(fd)) return;
+  if (IsError(fd)) return 0;
   ListDead(fd, own_run);
   uint32_t count = 0;
   uint64_t bytes = 0;
@@ -141,9 +145,15 @@ void PruneDeadSegments(const char* directory, uint64_t own_run) {
     bytes += list.segments[i].bytes;
     if (!list.segments[i].of_own_run) count++;
   }
-  while (count > kMostDeadSegments) Remove(fd, Oldest(/*with_own_run=*/false), &count, &bytes);
-  while (bytes > kMostDeadBytes) Remove(fd, Oldest(/*with_own_run=*/true), &count, &bytes);
+  uint64_t lost = 0;
+  while (count > kMostDeadSegments || bytes > kMostDeadBytes) {
+    DeadSegment* oldest = Oldest(/*with_own_run=*/count <= kMostDeadSegments);
+    bytes -= oldest->bytes;
+    if (!oldest->of_own_run) count--;
+    lost += Remove(fd, oldest);
+  }
   RawSyscall(SYS_close, fd);
+  return lost;
 }
 
 }  // namespace cgoprof

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -75,6 +76,18 @@ bool FileSizeAllowed(uint64_t bytes) {
   return limit.rlim_cur == RLIM_INFINITY || bytes <= limit.rlim_cur;
 }
 
+// What MADV_POPULATE_WRITE does, for kernels before 5.14: has the kernel store to each page. FUTEX_WAKE_OP is the call
+// that stores atomically and so may, by or-ing 0, change nothing while other threads write there; it has nobody to
+// wake. Where there is no room it answers EFAULT; a store of ours would raise SIGBUS. (fallocate would need the file
+// opened again, which fails after a setuid or a chroot or without a free descriptor, and any signal interrupts it.)
+bool StoreNothing(const unsigned char* start, uint64_t bytes) {
+  constexpr long kOrZero = FUTEX_OP(FUTEX_OP_OR, 0, FUTEX_OP_CMP_EQ, 0);
+  for (const unsigned char* page = start; page < start + bytes; page += kSegmentPage) {
+    if (IsError(RawSyscall(SYS_futex, PointerArg(page), FUTEX_WAKE_OP, 0, 0, PointerArg(page), kOrZero))) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 SegmentCapacity CapacityFor(uint64_t sample_rate) {
@@ -115,12 +128,8 @@ bool SegmentWriter::MapFile(int directory_fd, const char* name) {
   RawSyscall(SYS_unlinkat, directory_fd, PointerArg(name), 0);
   const long fd = RawSyscall(SYS_openat, directory_fd, PointerArg(name), kFlags, 0600);
   if (IsError(fd)) return false;
-  struct stat info = {};
   long mapping = -1;
-  if (!IsError(RawSyscall(SYS_ftruncate, fd, static_cast<long>(file_bytes_))) &&
-      !IsError(RawSyscall(SYS_fstat, fd, PointerArg(&info)))) {
-    device_ = info.st_dev;
-    inode_ = info.st_ino;
+  if (!IsError(RawSyscall(SYS_ftruncate, fd, static_cast<long>(file_bytes_)))) {
     mapping = RawSyscall(SYS_mmap, 0, static_cast<long>(file_bytes_), PROT_NONE, MAP_SHARED | MAP_NORESERVE, fd, 0);
   }
   RawSyscall(SYS_close, fd);
@@ -139,17 +148,7 @@ bool SegmentWriter::TakePages(uint64_t offset, uint64_t bytes) {
   }
   const long populated =
       RawSyscall(SYS_madvise, PointerArg(base_ + offset), static_cast<long>(bytes), MADV_POPULATE_WRITE);
-  if (populated != -EINVAL) return !IsError(populated);
-  // Before Linux 5.14. fallocate on a file opened by name, after making sure that it still is the file we made.
-  const long fd = RawSyscall(SYS_openat, AT_FDCWD, PointerArg(path_), O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-  if (IsError(fd)) return false;
-  struct stat info = {};
-  const bool ours =
-      !IsError(RawSyscall(SYS_fstat, fd, PointerArg(&info))) && info.st_dev == device_ && info.st_ino == inode_;
-  const bool taken =
-      ours && !IsError(RawSyscall(SYS_fallocate, fd, 0, static_cast<long>(offset), static_cast<long>(bytes)));
-  RawSyscall(SYS_close, fd);
-  return taken;
+  return populated == -EINVAL ? StoreNothing(base_ + offset, bytes) : !IsError(populated);
 }
 
 bool SegmentWriter::Commit(RegionId id, uint64_t end) {
@@ -220,6 +219,7 @@ bool SegmentWriter::FillHeader(const SegmentConfig& config, uint64_t start_time)
   ReadBootId(h->boot_id);
   h->region_count = kRegionCount;
   h->counter_count = kCounterCount;
+  h->counters[kPrunedSegments] = config.pruned_segments;
   for (uint32_t region = 0; region < kRegionCount; region++) {
     h->regions[region].offset = offset_[region];
     h->regions[region].capacity = capacity_[region];

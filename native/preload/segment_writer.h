@@ -1,8 +1,7 @@
 // The writer's side of the segment: makes the file, maps it, and takes its pages as they are needed.
 //
 // Nothing here keeps a file descriptor open. A service that closes descriptors it does not know, or counts those it
-// has, must not meet ours; so pages are taken through the mapping (MADV_POPULATE_WRITE), or, on kernels before 5.14, by
-// opening the file anew for a moment.
+// has, must not meet ours; so pages are taken through the mapping, and the file's name matters no more once it is made.
 #ifndef CGOPROF_PRELOAD_SEGMENT_WRITER_H_
 #define CGOPROF_PRELOAD_SEGMENT_WRITER_H_
 
@@ -34,6 +33,7 @@ struct SegmentConfig {
   uint64_t sample_rate;
   uint64_t run_id;
   SegmentCapacity capacity;
+  uint64_t pruned_segments;  // becomes counters[kPrunedSegments]
 };
 
 inline constexpr uint64_t kNoRecord = ~uint64_t{0};
@@ -89,8 +89,6 @@ class SegmentWriter {
   uint64_t offset_[kRegionCount];
   uint64_t capacity_[kRegionCount];
   uint64_t retry_at_ns_;  // atomic; CLOCK_MONOTONIC before which no pages are asked for
-  uint64_t device_;
-  uint64_t inode_;
   char path_[kMaxPathBytes];
 };
 

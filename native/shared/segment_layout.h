@@ -73,7 +73,7 @@ enum SegmentState : uint32_t {
   kStateExited = 3,    // the process ran its exit handlers (a Go program never does: it leaves by exit_group)
 };
 
-// Why a sample was not recorded in full. Each is a count of events, atomic, never reset.
+// Why something was not recorded in full, or is not there any more. Each is a count of events, atomic, never reset.
 enum CounterId : uint32_t {
   kSamples,           // allocations recorded
   kDroppedBuckets,    // samples lost because the bucket table (or its stacks) was full or could not grow
@@ -83,6 +83,7 @@ enum CounterId : uint32_t {
   kGoBoundaryFailed,  // samples whose stack reached Go code but could not go on onto the goroutine's frames
   kMissedFrees,       // allocations at an address whose earlier block was never seen freed
   kLostModules,       // ELF images that found no room in kModules or kStrings; their frames have module 0
+  kPrunedSegments,    // of this run's dead processes, removed to make room: when this one was made, and before
   kCounterCount,
 };
 

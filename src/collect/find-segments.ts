@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { Context } from '../context.js';
 import { errorCode } from '../errors.js';
 import type { NativeBinding, SegmentHeader } from '../native-binding.js';
-import { mappedSegments } from './mapped-segments.js';
+import { type MappedSegments, mappedSegments } from './mapped-segments.js';
 import { bootId, listPids, livingProcesses, processKey } from './processes.js';
 import { readSegmentHeader } from './read-segment.js';
 
@@ -86,11 +86,15 @@ export function livenessCheck(context: Context): (path: string, header: SegmentH
 /** False only if we can see that it has not. */
 function mayHaveMapped(procRoot: string, pid: number, path: string): boolean {
   try {
-    const { paths, lost } = mappedSegments(procRoot, pid);
-    return lost.length > 0 || paths.some((mapped) => fileId(mapped) === fileId(path));
+    return hasMapped(mappedSegments(procRoot, pid), path);
   } catch {
     return true;
   }
+}
+
+/** Whether a segment is among those, or may be. */
+export function hasMapped({ paths, lost }: MappedSegments, path: string): boolean {
+  return lost.length > 0 || paths.some((mapped) => fileId(mapped) === fileId(path));
 }
 
 /** Of several segments the one made last. */
@@ -112,7 +116,8 @@ function pathInDirectory(path: string, files: readonly string[]): string | undef
   return files.find((file) => fileId(file) === id);
 }
 
-function fileId(path: string): string | undefined {
+/** Tells a file from another of the same name, undefined when there is none. */
+export function fileId(path: string): string | undefined {
   try {
     const { dev, ino } = statSync(path);
     return `${dev}:${ino}`;

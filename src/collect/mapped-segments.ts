@@ -12,6 +12,8 @@ export interface MappedSegments {
   readonly lost: readonly string[];
   /** libcgoprof.so is loaded, recording or dormant. */
   readonly libraryLoaded: boolean;
+  /** It has nothing mapped at all: it is just ending. */
+  readonly ending: boolean;
 }
 
 /** A file mapped by a process. */
@@ -40,6 +42,7 @@ export function mappedSegments(procRoot: string, pid: number): MappedSegments {
     paths,
     lost,
     libraryLoaded: files.some((file) => LIBRARY_PATH.test(file.path)),
+    ending: files.length === 0,
   };
 }
 

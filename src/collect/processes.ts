@@ -18,6 +18,8 @@ export interface ProcessStat {
   readonly foregroundGroup: number;
   /** Clock ticks after boot at which it started (field 22). */
   readonly startTimeTicks: bigint;
+  /** Where its code and its stack begin (fields 26 to 28): differs after an exec. Zeros where we may not know. */
+  readonly image: string;
 }
 
 /**
@@ -32,7 +34,13 @@ export function parseStat(text: string): ProcessStat | undefined {
   const [state = '', , group = '', , , foreground = ''] = fields;
   const start = fields[19] ?? '';
   if (!/^\d+$/.test(start)) return undefined;
-  return { state, processGroup: Number(group), foregroundGroup: Number(foreground), startTimeTicks: BigInt(start) };
+  return {
+    state,
+    processGroup: Number(group),
+    foregroundGroup: Number(foreground),
+    startTimeTicks: BigInt(start),
+    image: fields.slice(23, 26).join(' '),
+  };
 }
 
 /** The stat of a process, undefined when there is none. `pid` may be 'self'. */
@@ -41,10 +49,15 @@ export function readStat(procRoot: string, pid: number | 'self'): ProcessStat | 
   return text === undefined ? undefined : parseStat(text);
 }
 
-/** Whether there is such a process that has not ended; a zombie has. */
-export function isAlive(procRoot: string, pid: number): boolean {
+/** The stat of a process that has not ended; a zombie has. */
+export function readLivingStat(procRoot: string, pid: number): ProcessStat | undefined {
   const stat = readStat(procRoot, pid);
-  return stat !== undefined && stat.state !== 'Z' && stat.state !== 'X';
+  return stat === undefined || stat.state === 'Z' || stat.state === 'X' ? undefined : stat;
+}
+
+/** Whether there is such a process that has not ended. */
+export function isAlive(procRoot: string, pid: number): boolean {
+  return readLivingStat(procRoot, pid) !== undefined;
 }
 
 /** All pids this /proc shows. */
@@ -58,11 +71,16 @@ export function listPids(procRoot: string): number[] {
 export function livingProcesses(procRoot: string): Map<string, number> {
   const living = new Map<string, number>();
   for (const pid of listPids(procRoot)) {
-    const stat = readStat(procRoot, pid);
-    if (!stat || stat.state === 'Z' || stat.state === 'X') continue;
-    living.set(processKey(innermostPid(procRoot, pid), stat.startTimeTicks), pid);
+    const key = keyOf(procRoot, pid);
+    if (key !== undefined) living.set(key, pid);
   }
   return living;
+}
+
+/** The {@link processKey} of a process, as it is for itself; undefined when it has ended. */
+export function keyOf(procRoot: string, pid: number): string | undefined {
+  const stat = readLivingStat(procRoot, pid);
+  return stat && processKey(innermostPid(procRoot, pid), stat.startTimeTicks);
 }
 
 /** The pid by which a process knows itself: the last one of NSpid in /proc/PID/status. */

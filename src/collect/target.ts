@@ -7,7 +7,7 @@ import { CgoprofError, errorCode } from '../errors.js';
 import type { NativeBinding } from '../native-binding.js';
 import { type FoundSegment, livenessCheck, newestFirst, SEGMENT_NAME, segmentFiles } from './find-segments.js';
 import { type MappedSegments, mappedSegments } from './mapped-segments.js';
-import { isAlive } from './processes.js';
+import { isAlive, keyOf } from './processes.js';
 import { readSegmentHeader } from './read-segment.js';
 
 /** @throws CgoprofError that says why there is nothing to read */
@@ -42,11 +42,25 @@ function segmentOfLiving(context: Context, native: NativeBinding, pid: number, m
       hint: 'By default Go programs are profiled; choose others with --profile NAME, and see that CGOPROF_DIR or /dev/shm is writable.',
     });
   }
+  const before = segmentBeforeExec(context, pid);
+  if (before !== undefined) {
+    throw new CgoprofError({
+      what: `pid ${pid}`,
+      why: 'not profiled any more: it has executed another program, without libcgoprof.so',
+      hint: `What it held until then: cgoprof heap ${before}; 'cgoprof run --follow' profiles what comes after.`,
+    });
+  }
   throw new CgoprofError({
     what: `pid ${pid}`,
     why: 'not profiled: libcgoprof.so is not loaded in it',
     hint: "Start it as 'cgoprof run -- COMMAND', or with the environment that 'cgoprof env' prints.",
   });
+}
+
+/** A segment that is this process's by pid and start time, though it has it mapped no more. */
+function segmentBeforeExec(context: Context, pid: number): string | undefined {
+  const key = keyOf(context.procRoot, pid);
+  return segmentFiles(context).find((path) => basename(path) === `${key}.seg`);
 }
 
 function segmentOfDead(context: Context, native: NativeBinding, pid: number): FoundSegment {

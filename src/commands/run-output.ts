@@ -26,6 +26,8 @@ export interface EndOfRun {
   readonly endedAt: Date;
   readonly segments: readonly FoundSegment[];
   readonly go: { readonly last: DatedProfile | undefined; readonly error: unknown };
+  /** What else a reader of the profile must know; was said already. */
+  readonly notes: readonly string[];
   readonly output: string;
   readonly showPlumbing: boolean;
 }
@@ -43,7 +45,8 @@ export async function writeRunOutput(context: Context, native: NativeBinding, en
     const symbolized = await symbolizeSegments(context, native, collected);
 
     const c = symbolized.map((one) => cProfile(one, end));
-    const merged = mergeProfiles({ go: go ? [go.profile] : [], c, comments: go ? [go.comment] : [] });
+    const comments = [...(go ? [go.comment] : []), ...end.notes.map((note) => `cgoprof: ${note}`)];
+    const merged = mergeProfiles({ go: go ? [go.profile] : [], c, comments });
 
     for (const note of segments.flatMap((segment) => segmentNotes(segment))) say(context, note);
     await presentProfile(context, merged, end.output);

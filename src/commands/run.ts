@@ -8,8 +8,10 @@ import type { FoundSegment } from '../collect/find-segments.js';
 import { type GoSource, parseGoSource } from '../collect/go-heap.js';
 import { runEnvironment } from '../collect/preload-environment.js';
 import { findRunSegments, newRunId, removeSpent } from '../collect/run-segments.js';
+import { RunWatch } from '../collect/watch-run.js';
 import { type Context, type Ending, say } from '../context.js';
 import { EXIT_FAILED, usageError } from '../errors.js';
+import type { SegmentHeader } from '../native-binding.js';
 import { checkOutput, STDOUT } from '../present/output.js';
 import { watchGoSide } from './run-go-side.js';
 import { writeRunOutput } from './run-output.js';
@@ -42,12 +44,20 @@ export async function run(context: Context, commandLine: readonly string[], opti
 
   const running = await startCommand(command, env, context.procRoot);
   const goSide = watchGoSide(source, options.goInterval);
+  // With --follow the next program may still be about to make its own segment: that is for the end to tell.
+  const watch = new RunWatch(context, native, runId, (header) => follow || say(context, executedNote(header)));
+  watch.start();
   const ending = await running.ended;
   const endedAt = new Date();
   const go = await goSide.finish();
+  watch.stop();
   const segments = findRunSegments(context, native, runId);
 
-  const end = { what, profile, endedAt, segments, go, showPlumbing };
+  const executed = segments.filter(({ path }) => watch.hasExecuted(path)).map(({ header }) => executedNote(header));
+  const removed = output === undefined ? [] : removedNote(watch, segments);
+  for (const note of follow ? [...executed, ...removed] : removed) say(context, note);
+  const notes = [...executed, ...removed];
+  const end = { what, profile, endedAt, segments, go, notes, showPlumbing };
   const done = output === undefined || (await writeRunOutput(context, native, { ...end, output }));
   const kept = removeSpent(segments, ending, done && context.env.CGOPROF_KEEP !== '1');
   sayKept(context, what, ending, kept);
@@ -63,6 +73,17 @@ function checkOptions(context: Context, { output, go }: RunOptions): GoSource {
   if (output === STDOUT) throw usageError('run: -o -', 'standard output is the command’s', 'Give a file: -o FILE.');
   checkOutput(context, output);
   return source;
+}
+
+function executedNote({ pid }: SegmentHeader): string {
+  return `pid ${pid} executed another program, which is not profiled (see --follow); what is known of it ends there`;
+}
+
+/** Of segments that were to be kept. They know how many were removed to make room for them, but not what others did. */
+function removedNote(watch: RunWatch, segments: readonly FoundSegment[]): string[] {
+  const known = segments.reduce((sum, { header }) => sum + header.counters.prunedSegments, 0);
+  const removed = Math.max(known, watch.removed);
+  return removed > 0 ? [`processes that ended and are missing, because their segments were removed: ${removed}`] : [];
 }
 
 function sayKept(context: Context, what: string, ending: Ending, kept: readonly FoundSegment[]): void {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { ProcessRow } from '../../src/present/ps-table.js';
 import { Workshop } from '../support/cgoprof.js';
-import { rawSamples } from '../support/go-pprof.js';
+import { check, rawSamples } from '../support/go-pprof.js';
 import { buildTargetAside } from '../support/profiled-target.js';
 import { Service } from '../support/service.js';
 import { allInUse, samplesAt, siteOf, total } from '../support/sites.js';
@@ -71,6 +71,23 @@ describe('forks and what they execute', () => {
   });
 });
 
+it('a run that leaves more than 256 MiB says how many processes are missing', async () => {
+  const program = shop.compile(
+    'leak',
+    '#include <stdlib.h>\nvoid *kept;\nint main(void) { kept = malloc(97); return 0; }\n',
+  );
+  const each = 5 * 2 ** 20; // what a segment takes at least in exact mode
+  const processes = Math.ceil((256 * 2 ** 20) / each) + 10;
+  const script = `for i in ${'x '.repeat(processes)}; do ${program}; done`;
+  const args = ['run', '--rate', '1', '--follow', '--profile', 'all', '-o', output(), '--', 'sh', '-c', script];
+  const { code, stderr } = await shop.run(args);
+  const missing = Number(/^cgoprof: .* missing, because their segments were removed: (\d+)$/m.exec(stderr)?.[1]);
+  const inProfile = rawSamples(output()).filter(({ stack }) => stack[0]?.lines[0]?.name === 'main');
+  expect([code, inProfile.length, missing]).toEqual([0, 1, expect.any(Number)]);
+  expect(missing).toBeGreaterThan(0);
+  expect(inProfile[0]?.values[2]).toBe(processes - missing);
+});
+
 describe('a service that executes itself', () => {
   const HELD = siteOf('service', 'held');
 
@@ -88,16 +105,25 @@ describe('a service that executes itself', () => {
   });
 
   it('runs bare without, and that is said', async () => {
-    const service = await Service.run(shop, ['--rate', '1'], [await buildTargetAside('service')]);
+    const service = await Service.run(shop, ['--rate', '1', '-o', output()], [await buildTargetAside('service')]);
     service.tell('exec');
     await service.line(/^ready$[\s\S]*^ready$/m);
     const { code, stderr } = await shop.run(['heap', `${service.pid}`, '-o', output()]);
-    expect([code, stderr]).toEqual([1, expect.stringContaining('not profiled: libcgoprof.so is not loaded in it\n')]);
+    const [segment] = segments();
+    expect([code, stderr]).toEqual([
+      1,
+      `cgoprof: pid ${service.pid}: not profiled any more: it has executed another program, without libcgoprof.so\n` +
+        `  What it held until then: cgoprof heap ${shop.segments}/${segment}; 'cgoprof run --follow' profiles what comes after.\n`,
+    ]);
     // What is left is the segment of the program that was there before.
     expect((await processes()).map(({ pid, state }) => ({ pid, state }))).toEqual([
       { pid: service.pid, state: 'died' },
     ]);
-    expect(await service.end('return')).toMatchObject({ code: 0, signal: null });
+    const note = `cgoprof: pid ${service.pid} executed another program, which is not profiled (see --follow); what is known of it ends there`;
+    await service.said(note);
+    const { code: status, stderr: said } = await service.end('return');
+    expect([status, said.split(note).length]).toEqual([0, 2]);
+    expect(check(output()).Comments).toContain(note);
     expect(segments()).toEqual([]);
   });
 });

@@ -72,6 +72,7 @@ export function segmentHeader(overrides: Partial<SegmentHeader> = {}): SegmentHe
       goBoundaryFailed: 0,
       missedFrees: 0,
       lostModules: 0,
+      prunedSegments: 0,
     },
     liveSamples: 0,
     committedBytes: 4096,

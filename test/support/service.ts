@@ -13,12 +13,16 @@ export async function until(condition: () => boolean): Promise<void> {
 export class Service {
   readonly #tool: RunningTool;
   #output = '';
+  #talk = '';
   #told = 0;
 
   private constructor(tool: RunningTool) {
     this.#tool = tool;
     tool.process.stdout?.on('data', (text: string) => {
       this.#output += text;
+    });
+    tool.process.stderr?.on('data', (text: string) => {
+      this.#talk += text;
     });
   }
 
@@ -62,6 +66,11 @@ export class Service {
     return this.#until(() => pattern.exec(this.#output) ?? undefined, String(pattern));
   }
 
+  /** Waits until standard error, the tool's or the target's, has this text. */
+  async said(text: string): Promise<void> {
+    await this.#until(() => this.#talk.includes(text) || undefined, text);
+  }
+
   /** Has one command carried out. */
   async obey(command: string): Promise<void> {
     this.tell(command);
@@ -81,14 +90,15 @@ export class Service {
   }
 
   #until<T>(find: () => T | undefined, what: string): Promise<T> {
+    const streams = [this.process.stdout, this.process.stderr];
     return new Promise((resolve, reject) => {
       const look = (): void => {
         const found = find();
         if (found === undefined) return;
-        this.process.stdout?.off('data', look);
+        for (const stream of streams) stream?.off('data', look);
         resolve(found);
       };
-      this.process.stdout?.on('data', look);
+      for (const stream of streams) stream?.on('data', look);
       void this.finished.then(({ stderr }) => reject(new Error(`ended before ${what}: ${this.#output}${stderr}`)));
       look();
     });

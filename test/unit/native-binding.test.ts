@@ -37,7 +37,7 @@ function smallSegment(): SegmentBytes {
   segment.u64(HEADER.createdUnixNs, 1700000000000000001n).u64(HEADER.runId, 0xbeefn).u8(HEADER.bootId, 0xab);
   segment.text(segment.record(REGION.strings, 0), '/srv/server').used(REGION.strings, 11);
   segment.u32(HEADER.exePath, 5).u32(HEADER.exePathBytes, 6);
-  for (let counter = 0; counter < 8; counter++) segment.u64(HEADER.counters + 8 * counter, 101 + counter);
+  for (let counter = 0; counter < 9; counter++) segment.u64(HEADER.counters + 8 * counter, 101 + counter);
 
   const module = segment.record(REGION.modules, 0);
   [0x7f0000001000n, 0x7f0000009000n, 0x7f0000000000n, 0x7f0000002000n, 0x7f0000005000n, 0x2000n].forEach((value, i) => {
@@ -98,6 +98,7 @@ const SMALL_HEADER = {
     goBoundaryFailed: 106,
     missedFrees: 107,
     lostModules: 108,
+    prunedSegments: 109,
   },
   liveSamples: 1,
   committedBytes: 7 * 4096 + 56 * 72,

@@ -24,6 +24,7 @@ struct FileSpec {
   size_t bytes = sizeof(Header);
   uint32_t pid_namespace = PidNamespace();
   uint64_t run_id = 0;
+  uint64_t pruned_segments = 0;
 };
 
 void MakeFile(const TempDir& dir, const std::string& name, const FileSpec& spec) {
@@ -35,6 +36,7 @@ void MakeFile(const TempDir& dir, const std::string& name, const FileSpec& spec)
   header.pid_namespace = spec.pid_namespace;
   header.run_id = spec.run_id;
   header.created_unix_ns = 1;
+  header.counters[kPrunedSegments] = spec.pruned_segments;
   header.last_sample_unix_ns = (uint64_t{1000000} - static_cast<uint64_t>(spec.age_seconds)) * 1000000000u;
   ASSERT_EQ(pwrite(fd, &header, sizeof(header), 0), static_cast<ssize_t>(sizeof(header)));
   close(fd);
@@ -105,16 +107,31 @@ TEST(PruneDeadSegments, LeavesTheRunAloneWhoseProfileIsStillToBeWritten) {
 TEST(PruneDeadSegments, EvenThatRunMayNotFillTheMemory) {
   TempDir dir;
   for (int i = 0; i < 3; i++) MakeFile(dir, DeadName(i + 1), {i * 60, size_t{100} << 20, PidNamespace(), 77});
-  PruneDeadSegments(dir.path().c_str(), 77);
+  EXPECT_EQ(PruneDeadSegments(dir.path().c_str(), 77), 1u);
   EXPECT_EQ(dir.Files().size(), 2u);
+}
+
+TEST(PruneDeadSegments, CountsWhatTheOwnRunLoses) {
+  TempDir dir;
+  MakeFile(dir, DeadName(1), {60, size_t{100} << 20, PidNamespace(), 77, /*pruned_segments=*/5});
+  MakeFile(dir, DeadName(2), {50, size_t{100} << 20, PidNamespace(), 77, /*pruned_segments=*/3});
+  MakeFile(dir, DeadName(3), {40, size_t{100} << 20, PidNamespace(), 78, /*pruned_segments=*/9});
+  MakeFile(dir, DeadName(4), {30, size_t{250} << 20, PidNamespace(), 77, /*pruned_segments=*/1});
+  EXPECT_EQ(PruneDeadSegments(dir.path().c_str(), 77), 5u + 1u + 3u + 1u) << "two of its own, and those before them";
+  EXPECT_EQ(dir.Files().size(), 1u);
+  MakeFile(dir, DeadName(5), {10, size_t{250} << 20, PidNamespace(), 77, /*pruned_segments=*/1});
+  EXPECT_EQ(PruneDeadSegments(dir.path().c_str(), 0), 0u) << "who has no run loses nothing";
+  EXPECT_EQ(dir.Files().size(), 1u);
 }
 
 TEST(PruneOldestIfFull, RemovesNothingWhileThereIsRoom) {
   TempDir dir;
   MakeFile(dir, DeadName(1), {60});
-  EXPECT_FALSE(PruneOldestIfFull(dir.path().c_str(), 0));
+  uint64_t lost = 0;
+  EXPECT_FALSE(PruneOldestIfFull(dir.path().c_str(), 0, &lost));
   EXPECT_EQ(dir.Files().size(), 1u);
-  EXPECT_FALSE(PruneOldestIfFull("/nonexistent/cgoprof", 0));
+  EXPECT_FALSE(PruneOldestIfFull("/nonexistent/cgoprof", 0, &lost));
+  EXPECT_EQ(lost, 0u);
 }
 
 TEST(PruneDeadSegments, DoesNothingWithoutADirectory) { PruneDeadSegments("/nonexistent/cgoprof", 0); }

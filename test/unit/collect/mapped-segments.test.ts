@@ -37,6 +37,7 @@ describe('mappedSegments', () => {
       paths: [`${world.procRoot}/7/root${path}`],
       lost: [],
       libraryLoaded: true,
+      ending: false,
     });
   });
 
@@ -57,12 +58,17 @@ describe('mappedSegments', () => {
 
   it('says what it cannot reach', () => {
     world.process(7, { maps: mapsLine('/gone/7-1.seg', 999_999) });
-    expect(mappedSegments(world.procRoot, 7)).toEqual({ paths: [], lost: ['/gone/7-1.seg'], libraryLoaded: false });
+    expect(mappedSegments(world.procRoot, 7)).toEqual({
+      paths: [],
+      lost: ['/gone/7-1.seg'],
+      libraryLoaded: false,
+      ending: false,
+    });
   });
 
   it('is not taken in by other files', () => {
     world.process(7, { maps: mapsLine('/data/index.seg', 5) + mapsLine('/lib/libcgoprofit.so', 6) });
-    expect(mappedSegments(world.procRoot, 7)).toEqual({ paths: [], lost: [], libraryLoaded: false });
+    expect(mappedSegments(world.procRoot, 7)).toEqual({ paths: [], lost: [], libraryLoaded: false, ending: false });
   });
 
   it('throws what the system says', () => {

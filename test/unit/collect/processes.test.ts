@@ -9,7 +9,8 @@ beforeEach(() => {
 afterEach(() => world.remove());
 
 describe('parseStat', () => {
-  const rest = 'S 1 4711 4711 34816 4712 4194560 120 0 0 0 1 2 0 0 20 0 5 0 987654321 1000 200';
+  const rest =
+    'S 1 4711 4711 34816 4712 4194560 120 0 0 0 1 2 0 0 20 0 5 0 987654321 1000 200 18446744073709551615 4194304 5292605 140722075119104 0 0';
 
   it.each(['server', 'a b', '(x) R 1 2', ':-) Z 3', 'two\nlines'])('counts fields after the name %j', (name) => {
     expect(parseStat(`99 (${name}) ${rest}`)).toEqual({
@@ -17,6 +18,7 @@ describe('parseStat', () => {
       processGroup: 4711,
       foregroundGroup: 4712,
       startTimeTicks: 987654321n,
+      image: '4194304 5292605 140722075119104',
     });
   });
 

@@ -200,6 +200,39 @@ describe('run -o', () => {
   });
 });
 
+describe('run -o counts the processes that are missing', () => {
+  const missing = (count: number) =>
+    `processes that ended and are missing, because their segments were removed: ${count}`;
+
+  it('as the segments that are left tell', async () => {
+    world.readUnknown = (path) => {
+      const segment = segmentOfProcess(path);
+      const counters = { ...segment.header.counters, prunedSegments: 3 };
+      return { ...segment, header: { ...segment.header, counters } };
+    };
+    await sh(`${SEGMENT()}; sh -c '${SEGMENT()}'; :`, { output });
+    expect(world.err).toContain(`cgoprof: ${missing(6)}\n`);
+    expect((await written()).comments).toContain(`cgoprof: ${missing(6)}`);
+  });
+
+  it('and those that it has seen itself', async () => {
+    const script = `${SEGMENT()}; sh -c '${SEGMENT()}; echo $SEGMENTS/$$-1.seg >$DIR/other'; read other <$DIR/other`;
+    const seen = [];
+    world.readUnknown = (path) => {
+      seen.push(path);
+      if (seen.length === 2) world.write('seen', '');
+      return segmentOfProcess(path);
+    };
+    await sh(`${script}; until test -e $DIR/seen; do sleep 0.01; done; rm $other`, { output });
+    expect(world.err).toContain(`cgoprof: ${missing(1)}\n`);
+  });
+
+  it('and not without -o, when those that end remove theirs', async () => {
+    await sh(`${SEGMENT()}; sleep 0.6; rm $SEGMENTS/$$-1.seg`);
+    expect(world.err).toBe('');
+  });
+});
+
 describe('run --go', () => {
   it('keeps the last good profile of the service, and tells its age', async () => {
     let asked = 0;
