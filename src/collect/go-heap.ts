@@ -187,6 +187,11 @@ function withoutCredentials(url: URL): URL {
 
 function authorization(url: URL): Record<string, string> {
   if (url.username === '' && url.password === '') return {};
-  const pair = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
-  return { authorization: `Basic ${Buffer.from(pair).toString('base64')}` };
+  const pair = percentDecoded(`${url.username}:${url.password}`);
+  return { authorization: `Basic ${Buffer.from(pair, 'latin1').toString('base64')}` };
+}
+
+/** Each character a byte. Unlike decodeURIComponent, leaves a % alone that begins nothing, as curl does. */
+function percentDecoded(text: string): string {
+  return text.replace(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
 }

@@ -196,3 +196,31 @@ describe('fetchGoHeap from a service', () => {
     await expect(fetchText('https://host')).rejects.toEqual(failing(/^Go heap profile https:\/\/host/, /Check/));
   });
 });
+
+describe('credentials', () => {
+  const sent = async (userinfo: string): Promise<string> => {
+    let header = '';
+    const { url } = await answering((request, response) => {
+      header = request.headers.authorization ?? '';
+      response.end();
+    });
+    await fetchText(url.replace('//', `//${userinfo}@`));
+    expect(header).toMatch(/^Basic /);
+    return Buffer.from(header.slice('Basic '.length), 'base64').toString('latin1');
+  };
+  const utf8 = (text: string): string => Buffer.from(text).toString('latin1');
+
+  it.each([
+    ['me:50%', 'me:50%'],
+    ['100%me:%zz%4', '100%me:%zz%4'],
+    ['me:50%%40x%2', 'me:50%@x%2'],
+    ['a%3Ab:c:d', 'a:b:c:d'],
+    ['me', 'me:'],
+    [':secret', ':secret'],
+    ['märz:пароль', utf8('märz:пароль')],
+    ['m%C3%A4rz:50%ä', utf8('märz:50%ä')],
+    ['me:%ff', 'me:\xff'],
+  ])('of %s are as curl understands them', async (userinfo, pair) => {
+    expect(await sent(userinfo)).toBe(pair);
+  });
+});
