@@ -3,6 +3,10 @@
  * they hold is for src/merge to say.
  */
 import { statSync } from 'node:fs';
+import * as http from 'node:http';
+import * as https from 'node:https';
+import { pipeline } from 'node:stream';
+import { createGunzip } from 'node:zlib';
 import { CgoprofError, errorCode, oneLine, systemReason, usageError } from '../errors.js';
 import { readProfileInput } from './profile-input.js';
 
@@ -21,6 +25,7 @@ export interface GoHeapBytes {
 
 const ENABLE_HINT =
   'The service needs `import _ "net/http/pprof"` and an HTTP server; --go none leaves the Go side out.';
+const END_HINT = 'Try again; did the service end meanwhile?';
 
 /** `none`, a URL or a file. A base URL stands for its /debug/pprof/heap. @throws CgoprofError (usage) */
 export function parseGoSource(text: string, options: { readonly gc: boolean }): GoSource {
@@ -46,11 +51,13 @@ export function describeGoSource(source: GoSource): string {
 export interface FetchLimits {
   /** For the whole answer, milliseconds. */
   readonly timeoutMs: number;
+  /** For the connection, milliseconds: a host that is not there is known sooner than a service that is busy. */
+  readonly connectMs: number;
   /** More is not a heap profile: a big service's has some megabytes. */
   readonly maxBytes: number;
 }
 
-export const DEFAULT_LIMITS: FetchLimits = { timeoutMs: 30_000, maxBytes: 512 * 2 ** 20 };
+export const DEFAULT_LIMITS: FetchLimits = { timeoutMs: 30_000, connectMs: 10_000, maxBytes: 512 * 2 ** 20 };
 
 /** @throws CgoprofError, whatever goes wrong on the way */
 export async function fetchGoHeap(
@@ -62,19 +69,73 @@ export async function fetchGoHeap(
 }
 
 async function get(address: URL, limits: FetchLimits, cancel: AbortSignal | undefined): Promise<GoHeapBytes> {
-  const url = withoutCredentials(address);
+  const name = withoutCredentials(address).href;
   const timeout = AbortSignal.timeout(limits.timeoutMs);
   const signal = cancel ? AbortSignal.any([timeout, cancel]) : timeout;
   try {
-    const response = await fetch(url, { signal, headers: authorization(address) });
-    if (!response.ok) {
-      await response.body?.cancel();
-      throw new CgoprofError({ what: `Go heap profile ${url.href}`, ...whyRefused(response) });
+    const answer = await askAndFollow(address, limits, signal);
+    if (answer.status < 200 || answer.status > 299) {
+      answer.response.destroy();
+      throw new CgoprofError({ what: `Go heap profile ${name}`, ...whyRefused(answer) });
     }
-    return { name: url.href, bytes: await readBody(url.href, response, limits.maxBytes), takenAt: new Date() };
+    return { name, bytes: await readBody(name, answer.response, limits.maxBytes), takenAt: new Date() };
   } catch (error) {
-    throw error instanceof CgoprofError ? error : explainFetchError(url.href, error, limits);
+    // What is called off ends as a connection that was closed.
+    if (signal.aborted) throw explainNetworkError(name, signal.reason, limits);
+    throw error instanceof CgoprofError ? error : explainNetworkError(name, error, limits);
   }
+}
+
+interface Answer {
+  readonly response: http.IncomingMessage;
+  readonly status: number;
+  /** Who gave it: the end of the redirections. */
+  readonly url: URL;
+}
+
+/** As many as fetch and browsers follow. */
+const MAX_REDIRECTIONS = 20;
+
+/** The answer to which the address leads. Credentials are for the server to which they were given: its origin. */
+async function askAndFollow(address: URL, limits: FetchLimits, signal: AbortSignal): Promise<Answer> {
+  let url = withoutCredentials(address);
+  let credentials = authorization(address);
+  for (let followed = 0; ; followed++) {
+    const answer = await ask(url, credentials, limits.connectMs, signal);
+    const next = redirection(answer);
+    if (next === undefined || followed === MAX_REDIRECTIONS) return answer;
+    answer.response.destroy();
+    if (next.origin !== url.origin) credentials = {};
+    url = next;
+  }
+}
+
+/** Where the answer sends us; undefined when it does not, or to where there is no HTTP. */
+function redirection({ response, status, url }: Answer): URL | undefined {
+  const { location } = response.headers;
+  if (![301, 302, 303, 307, 308].includes(status) || location === undefined) return undefined;
+  if (!URL.canParse(location, url.href)) return undefined;
+  const next = withoutCredentials(new URL(location, url));
+  return /^https?:$/.test(next.protocol) ? next : undefined;
+}
+
+/**
+ * One request. Not by fetch, which refuses the ports that browsers refuse, such as 6000: a service may listen there. On
+ * a connection of its own, because one kept from the last request may be closed by the service just as we use it.
+ */
+function ask(url: URL, credentials: Record<string, string>, connectMs: number, signal: AbortSignal): Promise<Answer> {
+  const { request } = url.protocol === 'https:' ? https : http;
+  const headers = { 'user-agent': 'cgoprof', accept: '*/*', 'accept-encoding': 'identity', ...credentials };
+  const tooFar = Object.assign(new Error('no connection'), { code: 'ETIMEDOUT' });
+  return new Promise((resolve, reject) => {
+    const answered = (response: http.IncomingMessage) => resolve({ response, status: response.statusCode ?? 0, url });
+    request(url, { agent: false, headers, signal })
+      .on('socket', (socket) => socket.setTimeout(connectMs, () => socket.connecting && socket.destroy(tooFar)))
+      .on('response', answered)
+      .on('upgrade', answered)
+      .on('error', reject)
+      .end();
+  });
 }
 
 function readGoHeapFile(path: string, limits: FetchLimits): GoHeapBytes {
@@ -94,27 +155,41 @@ function fileHint(path: string, error: unknown): string {
   return `A service is given as a URL: --go http://${path.startsWith(':') ? `localhost${path}` : path}`;
 }
 
-function whyRefused(response: Response): { why: string; hint: string } {
-  const why = `the server answered ${oneLine(`${response.status} ${response.statusText}`)}`;
-  if (response.status === 404) return { why, hint: ENABLE_HINT };
-  if (response.status === 401 || response.status === 403) {
+function whyRefused({ response, status, url }: Answer): { why: string; hint: string } {
+  const why = `the server answered ${oneLine(`${status} ${response.statusMessage}`)}`;
+  if (status === 404) return { why, hint: ENABLE_HINT };
+  if (status === 401 || status === 403) {
     return { why, hint: 'Give credentials in the URL: http://USER:PASSWORD@HOST/.' };
   }
-  if (response.status === 400 && response.url.startsWith('http:')) {
-    return { why, hint: 'It may want HTTPS: give an https:// URL.' };
-  }
+  if (status === 400 && url.protocol === 'http:') return { why, hint: 'It may want HTTPS: give an https:// URL.' };
   return { why, hint: 'Look at the address in a browser.' };
 }
 
-async function readBody(name: string, response: Response, maxBytes: number): Promise<Uint8Array> {
+/** Codes while an answer is read: the connection is closed, or what was compressed is complete and yet half. */
+const ENDED_EARLY: ReadonlySet<string> = new Set(['ECONNRESET', 'ERR_STREAM_PREMATURE_CLOSE', 'Z_BUF_ERROR']);
+
+async function readBody(name: string, response: http.IncomingMessage, maxBytes: number): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of response.body ?? []) {
-    size += chunk.length;
-    if (size > maxBytes) throw tooLong(name, maxBytes);
-    chunks.push(chunk);
+  try {
+    for await (const chunk of decompressed(response)) {
+      size += chunk.length;
+      if (size > maxBytes) throw tooLong(name, maxBytes);
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    if (!ENDED_EARLY.has(errorCode(error))) throw error;
+    const why = 'the answer ended early: only a part of the profile came';
+    throw new CgoprofError({ what: `Go heap profile ${name}`, why, hint: END_HINT, cause: error });
   }
   return Buffer.concat(chunks);
+}
+
+/** A proxy may compress what it was not asked to. */
+function decompressed(response: http.IncomingMessage): AsyncIterable<Uint8Array> {
+  const compressed = /^(x-)?gzip$/i.test(response.headers['content-encoding'] ?? '');
+  // The callback has nothing to say: whoever reads the stream gets the error too.
+  return compressed ? pipeline(response, createGunzip(), () => {}) : response;
 }
 
 function tooLong(name: string, maxBytes: number): CgoprofError {
@@ -133,12 +208,12 @@ const NETWORK_REASONS: Readonly<Record<string, string>> = {
   ENOTFOUND: 'no such host',
   EAI_AGAIN: 'the host name could not be looked up',
   ETIMEDOUT: 'the host does not answer',
-  UND_ERR_CONNECT_TIMEOUT: 'the host does not answer',
-  UND_ERR_SOCKET: 'the answer ended early: only a part of the profile came',
-  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'the answer ended early: only a part of the profile came',
 };
 
-function explainFetchError(name: string, error: unknown, limits: FetchLimits): CgoprofError {
+/** The reason in a line of OpenSSL's, which otherwise tells the place in its source. */
+const OPENSSL_ERROR = /:SSL routines:[^:]*:([^:]+):/;
+
+function explainNetworkError(name: string, error: unknown, limits: FetchLimits): CgoprofError {
   const what = `Go heap profile ${name}`;
   if ((error as Error).name === 'TimeoutError') {
     return new CgoprofError({
@@ -148,34 +223,24 @@ function explainFetchError(name: string, error: unknown, limits: FetchLimits): C
       cause: error,
     });
   }
-  const root = rootCause(error);
+  // Several addresses tried make an AggregateError of the same refusal.
+  const root = error instanceof AggregateError ? error.errors[0] : error;
   const code = errorCode(root);
-  const why = NETWORK_REASONS[code] ?? oneLine(root instanceof Error ? root.message : String(root));
+  const words = root instanceof Error ? root.message : String(root);
+  const why = NETWORK_REASONS[code] ?? OPENSSL_ERROR.exec(words)?.[1] ?? oneLine(words);
   return new CgoprofError({ what, why, hint: networkHint(code, why), cause: error });
 }
 
 function networkHint(code: string, why: string): string {
-  if (code === 'ERR_SSL_WRONG_VERSION_NUMBER' || code === 'ERR_SSL_PACKET_LENGTH_TOO_LONG') {
+  if (/wrong.version.number|packet.length.too.long/i.test(`${code} ${why}`)) {
     return 'The server speaks plain HTTP: give an http:// URL.';
   }
   if (/CERT|SELF_SIGNED|certificate/i.test(`${code} ${why}`)) {
     return 'Name the authority that signed it: NODE_EXTRA_CA_CERTS=FILE cgoprof ...';
   }
   if (code === 'ECONNREFUSED') return `Is the service listening there? ${ENABLE_HINT}`;
-  if (/^(ECONNRESET|UND_ERR_(SOCKET|RES_CONTENT_LENGTH_MISMATCH))$/.test(code))
-    return 'Try again; did the service end meanwhile?';
+  if (code === 'ECONNRESET') return END_HINT;
   return 'Check the address.';
-}
-
-/** fetch wraps what happened in a TypeError; several addresses tried make an AggregateError of the same refusal. */
-function rootCause(error: unknown): unknown {
-  let root = error;
-  for (let depth = 0; depth < 5; depth++) {
-    const inner = root instanceof AggregateError ? root.errors[0] : (root as Error).cause;
-    if (!(inner instanceof Error)) break;
-    root = inner;
-  }
-  return root;
 }
 
 function withoutCredentials(url: URL): URL {
