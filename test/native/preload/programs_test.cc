@@ -1,8 +1,10 @@
 // The library inside whole programs, one defect each: runs them in exact mode and reads the segment they leave.
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <spawn.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -241,6 +243,77 @@ TEST(Programs, LockedMemoryDoesNotTakeTheWholeReservation) {
   struct stat info;
   ASSERT_EQ(stat(run.SegmentFiles().at(0).c_str(), &info), 0);
   EXPECT_LT(info.st_blocks * 512, 16 << 20);
+}
+
+// ---- Where the segment's pages come from ----
+
+constexpr int kNoNamespaces = 77;
+
+// Gives this process a /dev/shm of its own, so small that exact recording soon fills it.
+bool MountSmallSharedMemory() {
+  const uid_t user = geteuid();
+  const gid_t group = getegid();
+  if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) return false;
+  std::ofstream("/proc/self/setgroups") << "deny";
+  std::ofstream("/proc/self/uid_map") << "0 " << user << " 1";
+  std::ofstream("/proc/self/gid_map") << "0 " << group << " 1";
+  return mount("none", "/dev/shm", "tmpfs", 0, "size=7m") == 0;
+}
+
+// Runs `body` in a child process that has that; the child says itself which expectations failed.
+int InSmallSharedMemory(void (*body)()) {
+  const pid_t child = fork();
+  if (child == 0) {
+    if (!MountSmallSharedMemory()) _exit(kNoNamespaces);
+    body();
+    _exit(testing::Test::HasFailure() ? 1 : 0);
+  }
+  int status = 0;
+  EXPECT_EQ(waitpid(child, &status, 0), child);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+// What keep_many keeps.
+constexpr uint64_t kManyBlocks = 4 * 20011;
+
+const std::vector<std::string> kKeepMany = {"keep_many"};
+const std::vector<std::string> kKeepManyOnAnOldKernel = {"old_kernel", CGOPROF_PROGRAMS "/keep_many"};
+
+void ExpectAllButWhatFoundNoRoom(const std::vector<std::string>& command) {
+  const ProgramRun run(command, {"CGOPROF_PROFILE=keep_many"});
+  ASSERT_TRUE(run.Succeeded()) << run.status();
+  const Segment segment = run.Read();
+  const uint64_t* counters = segment.header.counters;
+  EXPECT_GT(counters[kDroppedLive], 0u);
+  EXPECT_EQ(OfSize(segment, 211), (Totals{kManyBlocks - counters[kDroppedBuckets], counters[kDroppedLive]}));
+}
+
+TEST(Programs, WhatFindsNoRoomIsCounted) {
+  const int status = InSmallSharedMemory([] { ExpectAllButWhatFoundNoRoom(kKeepMany); });
+  if (status == kNoNamespaces) GTEST_SKIP() << "namespaces cannot be made here";
+  EXPECT_EQ(status, 0);
+}
+
+TEST(Programs, WhatFindsNoRoomOnAnOldKernelIsCounted) {
+  const int status = InSmallSharedMemory([] { ExpectAllButWhatFoundNoRoom(kKeepManyOnAnOldKernel); });
+  if (status == kNoNamespaces) GTEST_SKIP() << "namespaces cannot be made here";
+  EXPECT_EQ(status, 0);
+}
+
+TEST(Programs, NothingIsLostOnAnOldKernel) {
+  const ProgramRun run(kKeepManyOnAnOldKernel, {"CGOPROF_PROFILE=keep_many"});
+  ASSERT_TRUE(run.Succeeded()) << run.status();
+  const Segment segment = run.Read();
+  ExpectNothingLost(segment);
+  EXPECT_EQ(OfSize(segment, 211), (Totals{kManyBlocks, 0}));
+}
+
+TEST(Programs, AFileThatTookTheSegmentsNameIsLeftAlone) {
+  const ProgramRun run({"old_kernel", CGOPROF_PROGRAMS "/replaced_segment"}, {"CGOPROF_PROFILE=replaced_segment"});
+  ASSERT_TRUE(run.Succeeded()) << run.status();
+  const Segment segment = run.Read();
+  ExpectNothingLost(segment);
+  EXPECT_EQ(OfSize(segment, 211), (Totals{20011, 0}));
 }
 
 // ---- Which processes, and what becomes of the file ----
