@@ -5,7 +5,7 @@
 // Without names: every target that the tests need. A variant has a folder of its own (out/targets/NAME/V/NAME), so that
 // builds by several Go versions or with several flags lie side by side. What is up to date is left alone.
 import { copyFileSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { findGo, goEnv } from './lib/go.mjs';
 import { main, ROOT, run, StepError, say } from './lib/process.mjs';
@@ -13,7 +13,10 @@ import { unlessUpToDate } from './lib/up-to-date.mjs';
 
 const SOURCES = 'test/targets';
 
-/** How a target differs from a plain `go build`. `onRequest`: it is big, and only measurements need it. */
+/**
+ * How a target differs from a plain `go build`. `variants`: flags of the builds that belong to it, by their names.
+ * `onRequest`: it is big, and only measurements need it.
+ */
 const SPECIAL = {
   accuracy: { before: buildNoframeLibrary },
   big: { sources: generateBigSources, onRequest: true },
@@ -41,32 +44,34 @@ export function targetNames({ all = false } = {}) {
   return folders.map((entry) => entry.name).filter((name) => all || !SPECIAL[name]?.onRequest);
 }
 
+/** The flags of go build without which a target, or its variant of that name, is another. */
+export function targetFlags(name, variant = '') {
+  const { flags = [], variants = {} } = SPECIAL[name] ?? {};
+  return [...flags, ...(variants[variant] ?? [])];
+}
+
+/** Path of a target's executable, relative to the root. */
+export function targetExecutable(name, variant = '') {
+  return join('out/targets', name, variant, name);
+}
+
 /**
  * Builds one target, unless it is up to date.
  *
  * @param {string} name a folder of test/targets
  * @param {{ variant?: string, go?: string, flags?: readonly string[], toolchain?: string }} [options] variant: name of the
- *   folder for this build; go: path of the go command; flags: more flags for go build; toolchain: the Go version to build
- *   with (GOTOOLCHAIN), fetched as a Go module where needed
+ *   folder for this build, and of its flags where the target has such a variant; go: path of the go command; flags: more
+ *   flags for go build; toolchain: the Go version to build with (GOTOOLCHAIN), fetched as a Go module where needed
  * @returns {string} absolute path of the executable
  * @throws {StepError} when a tool is missing or the build fails
  */
 export function buildTarget(name, { variant = '', go = findGo(), flags = [], toolchain = '' } = {}) {
   const special = SPECIAL[name] ?? {};
   const source = join(ROOT, SOURCES, name);
-  const folder = join('out/targets', name, variant);
-  const executable = join(folder, name);
+  const executable = targetExecutable(name, variant);
   const env = toolchain ? { GOTOOLCHAIN: toolchain } : {};
-  const command = [
-    go,
-    'build',
-    '-buildvcs=false',
-    ...(special.flags ?? []),
-    ...flags,
-    '-o',
-    join(ROOT, executable),
-    '.',
-  ];
+  const allFlags = ['-buildvcs=false', ...targetFlags(name, variant), ...flags];
+  const command = [go, 'build', ...allFlags, '-o', join(ROOT, executable), '.'];
   const step = {
     name: `target-${name}-${variant}`,
     inputs: [join(SOURCES, name)],
@@ -75,7 +80,7 @@ export function buildTarget(name, { variant = '', go = findGo(), flags = [], too
   };
   unlessUpToDate(step, () => {
     say(`go build: ${SOURCES}/${name} → ${executable}`);
-    const place = { source, folder: join(ROOT, folder) };
+    const place = { source, folder: join(ROOT, dirname(executable)) };
     mkdirSync(place.folder, { recursive: true });
     special.before?.(place);
     run(command, { cwd: special.sources?.(place) ?? source, env: { ...env, CGO_ENABLED: '1' } });
@@ -87,9 +92,7 @@ export function buildTarget(name, { variant = '', go = findGo(), flags = [], too
 function buildWithVariants(name, options) {
   buildTarget(name, options);
   if (options.variant) return;
-  for (const [variant, flags] of Object.entries(SPECIAL[name]?.variants ?? {})) {
-    buildTarget(name, { ...options, variant, flags });
-  }
+  for (const variant of Object.keys(SPECIAL[name]?.variants ?? {})) buildTarget(name, { ...options, variant });
 }
 
 /** Builds every target that the tests need. */

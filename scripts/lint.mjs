@@ -1,7 +1,8 @@
 // npm run lint: layout and static checks of TypeScript, JavaScript, C, C++ and Go. With --fix, whatever can be put right
 // by a program is. clang-tidy takes minutes and is a task of its own (npm run lint:tidy).
 import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
+import { targetFlags } from './build-targets.mjs';
 import { findGo } from './lib/go.mjs';
 import { capture, findProgram, main, nodeBin, ROOT, run, StepError, say } from './lib/process.mjs';
 import { filesUnder } from './lib/up-to-date.mjs';
@@ -14,9 +15,6 @@ const CLANG_FORMAT = 14;
 
 /** go vet needs a module's whole source; the big target's is generated. */
 const NOT_VETTED = ['test/targets/big'];
-
-/** Build tags that a module's code is behind. */
-const TAGS = { 'test/targets/sqlite-vtable': 'sqlite_vtable' };
 
 const sources = (pattern) => SOURCES.flatMap(filesUnder).filter((file) => pattern.test(file));
 
@@ -42,8 +40,7 @@ function lintGo(fix) {
   const unformatted = capture([join(go, '../gofmt'), fix ? '-w' : '-l', ...sources(/\.go$/)]);
   if (unformatted) throw new StepError(`not formatted by gofmt:\n${unformatted.trimEnd()}`, 'npm run lint:fix');
   for (const folder of goModules().filter((module) => !NOT_VETTED.includes(module))) {
-    const tags = TAGS[folder] ? [`-tags=${TAGS[folder]}`] : [];
-    run([go, 'vet', ...tags, './...'], { cwd: join(ROOT, folder) });
+    run([go, 'vet', ...targetFlags(basename(folder)), './...'], { cwd: join(ROOT, folder) });
   }
 }
 

@@ -8,6 +8,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Finished, NOBODY, type StartOptions, Workshop } from '../support/cgoprof.js';
 import { goProfile } from '../support/go-profile-fixture.js';
 import { freePort, serve, type TestServer } from '../support/http-server.js';
+import { until } from '../support/service.js';
 import { HEADER, SegmentBytes } from '../unit/segment-bytes.js';
 
 let shop: Workshop;
@@ -115,9 +116,7 @@ describe('heap of a pid', () => {
   async function sleeper(loaded: string, env: Record<string, string> = {}): Promise<number> {
     const child = spawn('sleep', ['1000'], { env: { ...process.env, ...env }, stdio: 'ignore' });
     children.push(child);
-    while (!readFileSync(`/proc/${child.pid}/maps`, 'utf8').includes(loaded)) {
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
+    await until(() => readFileSync(`/proc/${child.pid}/maps`, 'utf8').includes(loaded));
     return child.pid as number;
   }
 

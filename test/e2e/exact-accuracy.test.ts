@@ -2,13 +2,12 @@
 // below the Go lines that called it.
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { readSites } from '../../scripts/lib/sites.mjs';
 import { Workshop } from '../support/cgoprof.js';
 import { check, checkedSamples, list, type PprofSample, pprof, rawSamples, topRows } from '../support/go-pprof.js';
 import { buildTargetAside, ProfiledTarget } from '../support/profiled-target.js';
-import { linesOf, type Site, samplesAt, siteOf } from '../support/sites.js';
+import { linesOf, type Site, samplesAt, siteOf, sitesOf, truth } from '../support/sites.js';
 
-const SITES: readonly Site[] = readSites('accuracy');
+const SITES = sitesOf('accuracy');
 
 /** Sites whose own line calls a function that calls malloc, and that function. */
 const BEHIND: Readonly<Record<string, RegExp>> = {
@@ -20,11 +19,6 @@ const BEHIND: Readonly<Record<string, RegExp>> = {
 /** The function that shows at the leaf. */
 function leafOf({ name, function: own }: Site): RegExp {
   return BEHIND[name] ?? new RegExp(`^${own}$`);
-}
-
-/** alloc_objects, alloc_space, inuse_objects, inuse_space: Go's order. */
-function truth({ blocks, bytes, live }: Site): number[] {
-  return live ? [blocks, bytes, blocks, bytes] : [blocks, bytes, 0, 0];
 }
 
 let shop: Workshop;

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Workshop } from '../support/cgoprof.js';
 import { checkedSamples, type PprofLocation, type PprofSample } from '../support/go-pprof.js';
-import { type GoVersion, goVersions } from '../support/go-versions.js';
+import { describeGoVersions, type GoVersion } from '../support/go-versions.js';
 import { buildTargetAside, ProfiledTarget } from '../support/profiled-target.js';
 
 /** What the crossing target prints; see its expect.go. */
@@ -132,7 +132,7 @@ function checkNames(run: () => Run): void {
   });
 }
 
-function describeVersion(version: GoVersion): void {
+describeGoVersions((version) => {
   describe.each(['plain', 'trimpath', 'pie'])('%s', (build) => {
     let run: Run;
     beforeAll(async () => {
@@ -157,14 +157,4 @@ function describeVersion(version: GoVersion): void {
       }
     });
   });
-}
-
-for (const version of goVersions()) {
-  const { name, missing } = version;
-  if (missing === '') {
-    describe(name, () => describeVersion(version));
-  } else {
-    console.warn(`${name} is skipped, it cannot be had: ${missing}`);
-    test(`${name}: skipped, it cannot be had: ${missing}`, ({ skip }) => skip(missing));
-  }
-}
+});

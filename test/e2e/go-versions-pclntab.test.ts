@@ -8,10 +8,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { Profile } from 'pprof-format';
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { buildTarget } from '../../scripts/build-targets.mjs';
 import { native, type SourceLine } from '../../src/native-binding.js';
-import { type GoVersion, goVersions } from '../support/go-versions.js';
+import { describeGoVersions, type GoVersion } from '../support/go-versions.js';
 
 /** A release's first build in one of these ways compiles the standard library too. */
 const BUILD_TIMEOUT = 600_000;
@@ -131,34 +131,31 @@ function wrapperEntries({ go, toolchain }: GoVersion, executable: string): bigin
   return Array.from(wrappers, ([, address]) => BigInt(`0x${address}`));
 }
 
-for (const version of goVersions()) {
-  const title = version.missing === '' ? version.name : `${version.name}: ${version.missing}`;
-  describe.skipIf(version.missing !== '')(title, () => {
-    test.each(BUILDS)('$variant', { timeout: BUILD_TIMEOUT }, async ({ variant, flags, cLines }) => {
-      const { go, toolchain, name } = version;
-      const executable = buildTarget('pclntab', { variant: `${name}-${variant}`, go, toolchain, flags });
-      const { locations, cAddress } = runProgram(executable);
+describeGoVersions((version) => {
+  test.each(BUILDS)('$variant', { timeout: BUILD_TIMEOUT }, async ({ variant, flags, cLines }) => {
+    const { go, toolchain, name } = version;
+    const executable = buildTarget('pclntab', { variant: `${name}-${variant}`, go, toolchain, flags });
+    const { locations, cAddress } = runProgram(executable);
 
-      // What the program is there for is in its profile.
-      const names = locations.flatMap(({ lines }) => lines.map((line) => line.name));
-      const generic = name.startsWith('go1.19') ? 'main.generic[...]' : 'main.generic[go.shape.string]';
-      expect(names).toEqual(expect.arrayContaining(['main.leaf', 'main.inline1', 'main.inline2', generic]));
-      expect(locations.some(({ lines }) => lines.length > 2)).toBe(true);
+    // What the program is there for is in its profile.
+    const names = locations.flatMap(({ lines }) => lines.map((line) => line.name));
+    const generic = name.startsWith('go1.19') ? 'main.generic[...]' : 'main.generic[go.shape.string]';
+    expect(names).toEqual(expect.arrayContaining(['main.leaf', 'main.inline1', 'main.inline2', generic]));
+    expect(locations.some(({ lines }) => lines.length > 2)).toBe(true);
 
-      await expectTheRuntimesWords(executable, locations);
-      expect(cAddress !== undefined).toBe(cLines !== undefined);
-      if (cAddress !== undefined) await expectCLines(executable, cAddress, cLines ?? []);
-    });
-
-    test('leaves wrappers out', { timeout: BUILD_TIMEOUT }, async () => {
-      const { go, toolchain, name } = version;
-      const executable = buildTarget('pclntab', { variant: `${name}-plain`, go, toolchain });
-      const entries = wrapperEntries(version, executable);
-      expect(entries.length).toBeGreaterThanOrEqual(2);
-      const result = await symbolize(executable, entries);
-      expect(result.lines).toEqual(entries.map(() => []));
-      expect([...result.isGo]).toEqual(entries.map(() => 1));
-      expect(result.warning).toBe('');
-    });
+    await expectTheRuntimesWords(executable, locations);
+    expect(cAddress !== undefined).toBe(cLines !== undefined);
+    if (cAddress !== undefined) await expectCLines(executable, cAddress, cLines ?? []);
   });
-}
+
+  test('leaves wrappers out', { timeout: BUILD_TIMEOUT }, async () => {
+    const { go, toolchain, name } = version;
+    const executable = buildTarget('pclntab', { variant: `${name}-plain`, go, toolchain });
+    const entries = wrapperEntries(version, executable);
+    expect(entries.length).toBeGreaterThanOrEqual(2);
+    const result = await symbolize(executable, entries);
+    expect(result.lines).toEqual(entries.map(() => []));
+    expect([...result.isGo]).toEqual(entries.map(() => 1));
+    expect(result.warning).toBe('');
+  });
+});

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Workshop } from '../support/cgoprof.js';
 import { checkedSamples, type PprofLine, type PprofSample } from '../support/go-pprof.js';
-import { goVersions } from '../support/go-versions.js';
+import { describeGoVersions } from '../support/go-versions.js';
 import { buildTargetAside, ProfiledTarget } from '../support/profiled-target.js';
 import { linesOf } from '../support/sites.js';
 
@@ -13,6 +13,11 @@ import { linesOf } from '../support/sites.js';
 const BUILD_TIMEOUT = 600_000;
 
 const SOURCE = readFileSync(fileURLToPath(new URL('../targets/internal-link/main.go', import.meta.url)), 'utf8');
+
+const BUILDS = [
+  ['plain', []],
+  ['stripped', ['-ldflags=-s -w']],
+] as const;
 
 /** As often as the target looks each thing up. */
 const LOOK_UPS = 41;
@@ -29,8 +34,8 @@ function samplesUnder(call: string, samples: readonly PprofSample[]): PprofSampl
   return samples.filter((sample) => linesOf(sample).some(isCall));
 }
 
-function describeBuild(build: string, flags: readonly string[], version: ReturnType<typeof goVersions>[number]): void {
-  describe(`${version.name}, ${build}`, () => {
+describeGoVersions((version) => {
+  describe.each(BUILDS)('%s', (build, flags) => {
     const variant = `${version.name}-${build}`;
     let losses: object;
     let samples: readonly PprofSample[];
@@ -76,14 +81,4 @@ function describeBuild(build: string, flags: readonly string[], version: ReturnT
       expect(c.map(({ name }) => name).filter((name) => /^_cgo_\w+_C|\(\.text\)|^\[/.test(name))).toEqual([]);
     });
   });
-}
-
-for (const version of goVersions()) {
-  if (version.missing === '') {
-    describeBuild('plain', [], version);
-    describeBuild('stripped', ['-ldflags=-s -w'], version);
-  } else {
-    console.warn(`${version.name} is skipped, it cannot be had: ${version.missing}`);
-    test(`${version.name}: skipped, it cannot be had: ${version.missing}`, ({ skip }) => skip(version.missing));
-  }
-}
+});

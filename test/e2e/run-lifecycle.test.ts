@@ -1,7 +1,6 @@
 // Promise: whatever becomes of a Go service under `cgoprof run`, its end is reported as it was and its profile is had:
 // from -o, from the segment that it left, or from the last answer of its net/http/pprof.
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Finished, Workshop } from '../support/cgoprof.js';
 import { check, rawSamples } from '../support/go-pprof.js';
@@ -21,12 +20,11 @@ beforeAll(async () => {
 });
 afterAll(() => shop.remove());
 beforeEach(() => {
-  for (const name of segments()) rmSync(join(shop.segments, name));
+  shop.removeSegments();
   rmSync(output(), { force: true });
 });
 
 const output = (): string => shop.path('merged.pb.gz');
-const segments = (): string[] => readdirSync(shop.segments).sort();
 const run = (...args: string[]): Promise<Service> => Service.run(shop, ['--rate', '1', ...args], [service]);
 
 /** What a profile says of a site. */
@@ -86,7 +84,7 @@ describe('run -o writes what the service held when it ended', () => {
     end(running);
     expect(await running.finished).toMatchObject(status);
     expect(at(HELD)).toEqual(allInUse(HELD));
-    expect(segments()).toEqual([]);
+    expect(shop.segmentNames()).toEqual([]);
   });
 
   it.each(OTHERS)('by %s, and keeps the evidence', async (_, end, status) => {
@@ -95,7 +93,7 @@ describe('run -o writes what the service held when it ended', () => {
     const finished = await running.finished;
     expect(finished).toMatchObject(status);
     expect(at(HELD)).toEqual(allInUse(HELD));
-    expect(segments()).toEqual([kept(finished).split('/').at(-1)]);
+    expect(shop.segmentNames()).toEqual([kept(finished).split('/').at(-1)]);
     await expectHeap(kept(finished));
     await expectHeap(`${running.pid}`);
   });
@@ -106,7 +104,7 @@ describe('run without -o', () => {
     const running = await run();
     end(running);
     expect(await running.finished).toMatchObject(status);
-    expect(segments()).toEqual([]);
+    expect(shop.segmentNames()).toEqual([]);
   });
 
   it.each(OTHERS)('by %s: the evidence is kept', async (_, end, status) => {
@@ -147,9 +145,9 @@ it('no more than 8 segments of dead processes are kept: the oldest go first', as
   const made: string[] = [];
   for (let i = 0; i < 11; i++) {
     const running = await Service.start(shop, [...environment, service]);
-    const living = segments().find((name) => name.startsWith(`${running.pid}-`)) ?? '';
+    const living = shop.segmentNames().find((name) => name.startsWith(`${running.pid}-`)) ?? '';
     // Each start makes room before it adds its own.
-    expect(segments()).toEqual([...made.slice(-8), living].sort());
+    expect(shop.segmentNames()).toEqual([...made.slice(-8), living].sort());
     made.push(living);
     process.kill(running.pid, 'SIGKILL');
     await running.finished;

@@ -9,6 +9,7 @@ import { Profile } from 'pprof-format';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { inUseBytes } from '../../src/present/output.js';
 import { type RunningTool, type StartOptions, Workshop } from '../support/cgoprof.js';
+import { until } from '../support/service.js';
 
 /**
  * Holds 11 blocks of 1009 bytes, says so by making a file, and ends as its argument says. Each SIGINT or SIGUSR1 that
@@ -55,15 +56,11 @@ beforeAll(() => {
 afterAll(() => shop.remove());
 beforeEach(() => {
   for (const name of ['ready', 'signals', 'merged.pb.gz']) rmSync(shop.path(name), { force: true });
-  for (const name of readdirSync(shop.segments)) rmSync(`${shop.segments}/${name}`);
+  shop.removeSegments();
 });
 afterEach(() => {
   for (const tool of started.splice(0)) tool.destroy();
 });
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
-}
 
 /** Starts the service under the tool and waits until it holds its blocks. */
 async function serving(args: readonly string[] = [], command: readonly string[] = [service]): Promise<RunningTool> {
@@ -108,7 +105,7 @@ describe('run -o writes what the command held at its end', () => {
     tool.process.kill('SIGTERM');
     expect(await tool.finished).toMatchObject({ code: null, signal: 'SIGTERM' });
     expect(await held()).toBe(HELD);
-    expect(readdirSync(shop.segments)).toEqual([]);
+    expect(shop.segmentNames()).toEqual([]);
   });
 
   it('through shells and wrappers, and adds its processes up', async () => {
@@ -123,18 +120,18 @@ describe('segments', () => {
   it('are removed after a normal end, with or without a profile', async () => {
     for (const args of [[], ['-o', output()]]) {
       await run([...args, '--', service, '_exit']);
-      expect(readdirSync(shop.segments)).toEqual([]);
+      expect(shop.segmentNames()).toEqual([]);
     }
   });
 
   it('are kept after any other, and can be looked at', async () => {
     const { stderr } = await run(['--', service, 'kill']);
     const [, path = ''] = /its segment is kept: cgoprof heap (\S+) -o FILE\n$/.exec(stderr) ?? [];
-    expect(readdirSync(shop.segments)).toEqual([path.split('/').at(-1)]);
+    expect(shop.segmentNames()).toEqual([path.split('/').at(-1)]);
     expect((await shop.run(['heap', path, '-o', output()])).code).toBe(0);
     expect(await held()).toBe(HELD);
-    const ps = JSON.parse((await shop.run(['ps', '--json'])).stdout) as { segment: string }[];
-    expect(ps.find(({ segment }) => segment === path)).toMatchObject({
+    const rows = await shop.ps();
+    expect(rows.find(({ segment }) => segment === path)).toMatchObject({
       state: 'died',
       live: 11,
       rate: 1,
@@ -147,7 +144,7 @@ describe('a living service', () => {
   it('is listed, and its profile can be had by its pid', async () => {
     const tool = await serving();
     const pid = servicePid();
-    const rows = JSON.parse((await shop.run(['ps', '--json'])).stdout) as { pid: number }[];
+    const rows = await shop.ps();
     expect(rows.find((row) => row.pid === pid)).toMatchObject({ state: 'running', live: 11 });
     const { code, stderr } = await shop.run(['heap', `${pid}`, '-o', output()]);
     expect([code, stderr]).toEqual([0, expect.stringContaining(`wrote ${output()}: `)]);
@@ -180,7 +177,7 @@ describe('the command does not notice', () => {
   });
 
   it('at the keyboard: a Ctrl-C comes once', async () => {
-    const line = [process.execPath, shop.path('cgoprof/dist/cli.js'), 'run', '--', service].join(' ');
+    const line = [...shop.tool, 'run', '--', service].join(' ');
     const env = { ...process.env, CGOPROF_DIR: shop.segments };
     const terminal = spawn('script', ['-qec', line, '/dev/null'], {
       cwd: shop.root,
@@ -238,7 +235,7 @@ it.skipIf(process.getuid?.() !== 0)('a service in a container is seen from outsi
   try {
     await until(() => existsSync(shop.path('ready')));
     const pid = servicePid();
-    const rows = JSON.parse((await shop.run(['ps', '--json'])).stdout) as { pid: number }[];
+    const rows = await shop.ps();
     expect(rows.find((row) => row.pid === pid)).toMatchObject({ state: 'running', live: 11 });
     expect((await shop.run(['heap', `${pid}`, '-o', output()])).code).toBe(0);
     expect(await held()).toBe(HELD);

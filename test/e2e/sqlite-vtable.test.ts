@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Workshop } from '../support/cgoprof.js';
 import { type PprofSample, rawSamples } from '../support/go-pprof.js';
-import { buildTargetAside, type TargetBuild } from '../support/profiled-target.js';
+import { buildTargetAside } from '../support/profiled-target.js';
 import { Service } from '../support/service.js';
 import { linesOf, total } from '../support/sites.js';
 
@@ -33,8 +33,8 @@ async function after(selects: number, executable: string): Promise<string> {
 }
 
 /** What a build's memory grew by between few SELECTs and many, as `go tool pprof -raw -base` says. */
-async function growth(build: TargetBuild = {}): Promise<PprofSample[]> {
-  const executable = await buildTargetAside('sqlite-vtable', build);
+async function growth(variant = ''): Promise<PprofSample[]> {
+  const executable = await buildTargetAside('sqlite-vtable', { variant });
   const [few, many] = [await after(FEW, executable), await after(MANY, executable)];
   return rawSamples(many, `-base=${few}`);
 }
@@ -78,7 +78,7 @@ it('v1.14.48: every SELECT leaves a handle in C and a cursor in Go', async () =>
 });
 
 it('v1.14.49: neither stays', async () => {
-  const samples = await growth({ variant: 'fixed', flags: ['-modfile=fixed.mod'] });
+  const samples = await growth('fixed');
   const handles = forCursors(samples, `${PACKAGE}.newHandle`).filter(isOfC);
   expect(total(handles)).toEqual([GROWTH, GROWTH, 0, 0]);
   expect(total(forCursors(samples, 'main.newCursor'))).toEqual([GROWTH, GROWTH * CURSOR_BYTES, 0, 0]);

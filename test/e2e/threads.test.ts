@@ -1,15 +1,13 @@
 // Promise: in exact mode nothing is lost or counted twice, however many goroutines and C threads allocate at once, while
 // goroutine stacks move and profiling signals come; and every stack is whole.
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { readSites } from '../../scripts/lib/sites.mjs';
-import type { ProcessRow } from '../../src/present/ps-table.js';
 import { Workshop } from '../support/cgoprof.js';
 import { type PprofSample, rawSamples } from '../support/go-pprof.js';
 import { buildTargetAside } from '../support/profiled-target.js';
 import { Service } from '../support/service.js';
-import { linesOf, type Site, samplesAt, total } from '../support/sites.js';
+import { linesOf, samplesAt, sitesOf, total, truth } from '../support/sites.js';
 
-const SITES = readSites('threads') as Site[];
+const SITES = sitesOf('threads');
 const IN_C_THREADS = /^(__)?clone3?$/;
 
 let shop: Workshop;
@@ -17,11 +15,6 @@ beforeAll(() => {
   shop = new Workshop();
 });
 afterAll(() => shop.remove());
-
-/** alloc_objects, alloc_space, inuse_objects, inuse_space. */
-function truth({ blocks, bytes, live }: Site): number[] {
-  return live ? [blocks, bytes, blocks, bytes] : [blocks, bytes, 0, 0];
-}
 
 /** The program's own functions, each only once where it calls itself: without cgo's halves of calls. */
 function ownFunctions(sample: PprofSample): string[] {
@@ -33,7 +26,7 @@ it('goroutines and C threads at once, to the byte, from the line to the root', a
   const output = shop.path('merged.pb.gz');
   const program = await buildTargetAside('threads');
   const service = await Service.run(shop, ['--rate', '1', '-o', output], [program]);
-  const rows = JSON.parse((await shop.run(['ps', '--json'])).stdout) as ProcessRow[];
+  const rows = await shop.ps();
   expect(rows.find(({ pid }) => pid === service.pid)?.losses).toEqual({});
   const { code, stderr } = await service.end('');
   expect([code, stderr]).toEqual([0, expect.stringMatching(/^cgoprof: wrote .*\n$/)]);

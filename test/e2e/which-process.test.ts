@@ -1,11 +1,10 @@
 // Promise: of all the processes that a command line starts, the service is profiled and nothing else, however it is
 // started; and what the service starts runs as if nothing were there.
-import { copyFileSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { copyFileSync, readFileSync, realpathSync } from 'node:fs';
+import { basename } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { findGo } from '../../scripts/lib/go.mjs';
 import { capture } from '../../scripts/lib/process.mjs';
-import type { ProcessRow } from '../../src/present/ps-table.js';
 import { Workshop } from '../support/cgoprof.js';
 import { rawSamples } from '../support/go-pprof.js';
 import { buildTargetAside } from '../support/profiled-target.js';
@@ -27,12 +26,9 @@ beforeAll(async () => {
   shop.write('entrypoint', '#!/bin/sh\n./svc "$@"\nexit $?\n', 0o755);
 });
 afterAll(() => shop.remove());
-beforeEach(() => {
-  for (const name of segments()) rmSync(join(shop.segments, name));
-});
+beforeEach(() => shop.removeSegments());
 
 const output = (): string => shop.path('merged.pb.gz');
-const segments = (): string[] => readdirSync(shop.segments);
 const at = (site: typeof HELD): number[] => total(samplesAt(rawSamples(output()), site));
 
 const run = (args: readonly string[], command: readonly string[], env: Record<string, string> = {}) =>
@@ -40,9 +36,7 @@ const run = (args: readonly string[], command: readonly string[], env: Record<st
 
 /** Base names of the programs that are profiled now, sorted. */
 async function profiled(): Promise<string[]> {
-  const rows = JSON.parse((await shop.run(['ps', '--json'])).stdout) as ProcessRow[];
-  const own = rows.filter(({ segment, state }) => segment.startsWith(shop.segments) && state === 'running');
-  return own.map(({ command }) => basename(command)).sort();
+  return (await shop.running()).map(({ command }) => basename(command)).sort();
 }
 
 const environment = (pid: number): string[] => readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0');
@@ -73,7 +67,7 @@ describe('the service is found and profiled alone', () => {
     expect(await profiled()).toEqual(['svc']);
     expect(await running.end('return')).toMatchObject({ code: 0, signal: null });
     expect(at(HELD)).toEqual(allInUse(HELD));
-    expect(segments()).toEqual([]);
+    expect(shop.segmentNames()).toEqual([]);
   });
 
   it('with the lines of `cgoprof env`', async () => {
@@ -111,7 +105,7 @@ describe('--profile', () => {
     expect(await profiled()).toEqual([SHELL, 'svc'].sort());
     expect(await running.end('return')).toMatchObject({ code: 0 });
     expect(at(HELD)).toEqual(allInUse(HELD));
-    expect(segments()).toEqual([]);
+    expect(shop.segmentNames()).toEqual([]);
   });
 });
 
@@ -185,7 +179,7 @@ describe('what the service starts', () => {
     await running.obey('end children');
     expect(await running.end('return')).toMatchObject({ code: 0 });
     expect([at(HELD), at(CHILD)]).toEqual([allInUse(HELD), allInUse(CHILD, 2)]);
-    expect(segments()).toEqual([]);
+    expect(shop.segmentNames()).toEqual([]);
   });
 
   it('is profiled with --follow --profile all, whatever it is', async () => {

@@ -1,10 +1,11 @@
 /** Runs the built tool as people do: as a process of its own, whose words are read. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { ProcessRow } from '../../src/present/ps-table.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -129,5 +130,25 @@ export class Workshop {
 
   run(args: readonly string[], options: StartOptions = {}): Promise<Finished> {
     return this.start(args, options).finished;
+  }
+
+  /** What `cgoprof ps` lists, other people's processes too. */
+  async ps(): Promise<ProcessRow[]> {
+    return JSON.parse((await this.run(['ps', '--json'])).stdout) as ProcessRow[];
+  }
+
+  /** Of those the ones that run now and have their segments here. */
+  async running(): Promise<ProcessRow[]> {
+    const isHere = ({ segment }: ProcessRow) => segment.startsWith(`${this.segments}/`);
+    return (await this.ps()).filter((row) => isHere(row) && row.state === 'running');
+  }
+
+  /** Names of the segments that are here, sorted. */
+  segmentNames(): string[] {
+    return readdirSync(this.segments).sort();
+  }
+
+  removeSegments(): void {
+    for (const name of this.segmentNames()) rmSync(join(this.segments, name));
   }
 }

@@ -1,6 +1,7 @@
 /** The Go releases that tests build their targets with, and whether this machine can have them. */
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { describe, test } from 'vitest';
 import { findGo } from '../../scripts/lib/go.mjs';
 
 export interface GoVersion {
@@ -31,9 +32,22 @@ function probe(go: string, toolchain: string): GoVersion {
 }
 
 /** Asks for every release; the first time, that fetches the toolchains. */
-export function goVersions(): readonly GoVersion[] {
+function goVersions(): readonly GoVersion[] {
   const oldest = existsSync(GO_1_19)
     ? probe(GO_1_19, '')
     : { name: 'go1.19', go: GO_1_19, toolchain: '', missing: 'golang-1.19-go is not installed' };
   return [oldest, ...TOOLCHAINS.map((toolchain) => probe(findGo(), toolchain))];
+}
+
+/** Describes what holds for every release; one that cannot be had is a skipped test that says why. */
+export function describeGoVersions(body: (version: GoVersion) => void): void {
+  for (const version of goVersions()) {
+    const { name, missing } = version;
+    if (missing === '') {
+      describe(name, () => body(version));
+    } else {
+      console.warn(`${name} is skipped, it cannot be had: ${missing}`);
+      test(`${name}: skipped, it cannot be had: ${missing}`, ({ skip }) => skip(missing));
+    }
+  }
 }

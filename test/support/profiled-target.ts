@@ -1,8 +1,10 @@
 /** Test targets (test/targets) under `cgoprof run`, held where they have done their work. */
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { targetExecutable } from '../../scripts/build-targets.mjs';
 import type { ProcessRow } from '../../src/present/ps-table.js';
 import type { Finished, RunningTool, Workshop } from './cgoprof.js';
 
@@ -10,7 +12,7 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const execute = promisify(execFile);
 
 export interface TargetBuild {
-  /** Folder of the build under out/targets/NAME, where it stays for the next time. */
+  /** Folder of the build under out/targets/NAME, where it stays for the next time; and of its flags, where it has some. */
   readonly variant?: string;
   /** Path of the go command. */
   readonly go?: string;
@@ -29,7 +31,7 @@ export async function buildTargetAside(name: string, build: TargetBuild = {}): P
     ...flags.map((flag) => `--go-flag=${flag}`),
   ];
   await execute(process.execPath, [`${ROOT}scripts/build-targets.mjs`, name, ...options]);
-  return [`${ROOT}out/targets`, name, variant, name].filter((part) => part !== '').join('/');
+  return join(ROOT, targetExecutable(name, variant));
 }
 
 /** A target that prints "ready" when it has done its work, and ends when it is given a line. */
@@ -52,8 +54,7 @@ export class ProfiledTarget {
   ): Promise<ProfiledTarget> {
     const tool = shop.start(['run', '--rate', '1', '-o', shop.path(output), '--', executable], { stdin: 'pipe', env });
     const printed = await untilReady(tool);
-    const rows = JSON.parse((await shop.run(['ps', '--json'])).stdout) as ProcessRow[];
-    const own = rows.filter(({ segment, state }) => segment.startsWith(`${shop.segments}/`) && state === 'running');
+    const own = await shop.running();
     if (own.length !== 1 || own[0] === undefined) throw new Error(`one process is running, not ${own.length}`);
     return new ProfiledTarget(shop, tool, printed, own[0]);
   }

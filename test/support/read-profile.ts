@@ -1,4 +1,6 @@
 /** A profile as plain values, read back from its encoded bytes. */
+import { readFile } from 'node:fs/promises';
+import { gunzipSync } from 'node:zlib';
 import { type Location, Profile } from 'pprof-format';
 
 export interface ReadSample {
@@ -50,4 +52,9 @@ export function readProfile(built: Profile): ReadProfile {
     period: signed(profile.period),
     timeNanos: signed(profile.timeNanos),
   };
+}
+
+/** A file as the tool writes them. */
+export async function readProfileFile(path: string): Promise<ReadProfile> {
+  return readProfile(Profile.decode(gunzipSync(await readFile(path))));
 }

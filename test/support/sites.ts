@@ -17,9 +17,14 @@ export interface Site {
   readonly callers: readonly string[];
 }
 
+/** All of a target's sites. */
+export function sitesOf(target: string): readonly Site[] {
+  return readSites(target);
+}
+
 /** The site of that name. */
 export function siteOf(target: string, name: string): Site {
-  const site = (readSites(target) as Site[]).find((one) => one.name === name);
+  const site = sitesOf(target).find((one) => one.name === name);
   if (site === undefined) throw new Error(`${target} has no site ${name}`);
   return site;
 }
@@ -34,7 +39,7 @@ export function samplesAt(samples: readonly PprofSample[], site: Pick<Site, 'pat
   return samples.filter((sample) => linesOf(sample).some(({ file, line }) => file === site.path && line === site.line));
 }
 
-/** alloc_objects, alloc_space, inuse_objects, inuse_space. */
+/** alloc_objects, alloc_space, inuse_objects, inuse_space: Go's order. */
 export function total(samples: readonly PprofSample[]): number[] {
   return [0, 1, 2, 3].map((index) => samples.reduce((sum, { values }) => sum + (values[index] ?? 0), 0));
 }
@@ -42,4 +47,9 @@ export function total(samples: readonly PprofSample[]): number[] {
 /** What the samples at a site add up to when everything there was allocated `times` times and is in use. */
 export function allInUse({ blocks, bytes }: Site, times = 1): number[] {
   return [blocks, bytes, blocks, bytes].map((value) => value * times);
+}
+
+/** What they add up to once the target has done its work. */
+export function truth(site: Site): number[] {
+  return site.live ? allInUse(site) : [site.blocks, site.bytes, 0, 0];
 }

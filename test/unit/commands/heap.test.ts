@@ -1,15 +1,12 @@
 import { existsSync, rmSync, statSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { gunzipSync } from 'node:zlib';
-import { Profile } from 'pprof-format';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type HeapOptions, heap } from '../../../src/commands/heap.js';
 import type { Segment } from '../../../src/native-binding.js';
 import { FakeWorld, mapsLine } from '../../support/fake-world.js';
 import { goProfile } from '../../support/go-profile-fixture.js';
 import { serve } from '../../support/http-server.js';
-import { readProfile } from '../../support/read-profile.js';
+import { readProfileFile } from '../../support/read-profile.js';
 import { type SegmentTable, symbolizedSegment } from '../../support/segment-fixture.js';
 
 let world: FakeWorld;
@@ -36,7 +33,7 @@ function deadSegment(): string {
 const OPTIONS: HeapOptions = { gc: false, showPlumbing: false };
 const run = (target: string, options: Partial<HeapOptions> = {}) =>
   heap(world.context(), target, { ...OPTIONS, output, ...options });
-const written = async () => readProfile(Profile.decode(gunzipSync(await readFile(output))));
+const written = () => readProfileFile(output);
 const GO_BYTES = goProfile({ samples: [{ stack: ['main.grow@m.go:9'], values: [1, 1009, 1, 1009] }] }).encode();
 
 describe('heap', () => {

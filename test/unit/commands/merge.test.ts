@@ -1,11 +1,9 @@
-import { readFile } from 'node:fs/promises';
-import { gunzipSync, gzipSync } from 'node:zlib';
-import { Profile } from 'pprof-format';
+import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { merge } from '../../../src/commands/merge.js';
 import { codedError, FakeWorld } from '../../support/fake-world.js';
 import { goProfile } from '../../support/go-profile-fixture.js';
-import { readProfile } from '../../support/read-profile.js';
+import { readProfileFile } from '../../support/read-profile.js';
 import { symbolizedSegment } from '../../support/segment-fixture.js';
 
 let world: FakeWorld;
@@ -28,7 +26,7 @@ const goFile = (name: string, bytes: number): string =>
     name,
     gzipSync(goProfile({ samples: [{ stack: ['main.f@m.go:1'], values: [1, bytes, 1, bytes] }] }).encode()),
   );
-const written = async () => readProfile(Profile.decode(gunzipSync(await readFile(output))));
+const written = () => readProfileFile(output);
 
 describe('merge', () => {
   it('adds up any number of profiles and segments', async () => {
