@@ -41,8 +41,9 @@ SymbolTable ReadSymbolTable(const link_map& library) {
 bool Defines(const SymbolTable& table, uint32_t index, const char* name) {
   constexpr uint16_t kHiddenVersion = 0x8000;  // an old version, kept for old programs only
   const ElfW(Sym)& symbol = table.symbols[index];
+  const unsigned type = ELF64_ST_TYPE(symbol.st_info);
   // A size of 0 is not a definition but the address of a PLT entry that a program shows for comparison.
-  return symbol.st_shndx != SHN_UNDEF && symbol.st_size != 0 && ELF64_ST_TYPE(symbol.st_info) == STT_FUNC &&
+  return symbol.st_shndx != SHN_UNDEF && symbol.st_size != 0 && (type == STT_FUNC || type == STT_GNU_IFUNC) &&
          (table.versions == nullptr || (table.versions[index] & kHiddenVersion) == 0) &&
          strcmp(table.strings + symbol.st_name, name) == 0;
 }
@@ -84,6 +85,14 @@ uint32_t FindBySysvHash(const SymbolTable& table, const char* name) {
   return 0;
 }
 
+// The function itself, where the symbol's address is that of a resolver which chooses it. Resolvers need their library
+// relocated. The libraries behind ours are: the loader relocates from the last to the first, dependencies before those
+// that need them, and nobody can call us before it came to us. It calls resolvers without arguments on amd64.
+void* ChooseFunction(void* address, const ElfW(Sym) & symbol) {
+  using Resolver = void* (*)();
+  return ELF64_ST_TYPE(symbol.st_info) == STT_GNU_IFUNC ? reinterpret_cast<Resolver>(address)() : address;
+}
+
 void* FindIn(const link_map& library, const char* name) {
   const SymbolTable table = ReadSymbolTable(library);
   if (table.symbols == nullptr || table.strings == nullptr) return nullptr;
@@ -93,7 +102,8 @@ void* FindIn(const link_map& library, const char* name) {
   else if (table.sysv_hash != nullptr)
     index = FindBySysvHash(table, name);
   if (index == 0) return nullptr;
-  return reinterpret_cast<void*>(library.l_addr + table.symbols[index].st_value);
+  const ElfW(Sym)& symbol = table.symbols[index];
+  return ChooseFunction(reinterpret_cast<void*>(library.l_addr + symbol.st_value), symbol);
 }
 
 // Looks through the libraries behind ours, in load order, which is the search order.

@@ -172,6 +172,16 @@ TEST(Programs, AFailedReallocKeepsItsRecord) {
   EXPECT_EQ(OfSize(segment, 6007), (Totals{1, 1}));
 }
 
+TEST(Programs, AnotherAllocatorMayChooseItsFunctionsAtLoadTime) {
+  const std::string libraries = "LD_PRELOAD=" CGOPROF_LIBRARY ":" CGOPROF_PROGRAMS "/ifunc_allocator.so";
+  const ProgramRun run({"handoff"}, {libraries}, /*preload=*/false);
+  ASSERT_TRUE(run.Succeeded()) << run.status();
+  const Segment segment = run.Read();
+  ExpectNothingLost(segment);
+  EXPECT_EQ(OfSize(segment, 1013), (Totals{20200, 20000}));
+  EXPECT_GE(std::stoi(run.Output()), 20200) << "blocks that the other allocator made";
+}
+
 TEST(Programs, SignalHandlersMayInterruptTheRecorder) {
   ProgramRun run({"signal_handler"});
   ASSERT_TRUE(run.Succeeded()) << run.status();
