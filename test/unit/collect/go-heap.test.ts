@@ -271,7 +271,7 @@ describe('where the service is', () => {
 
   it('may be none of them', async () => {
     const port = await freePort();
-    resolving({ address: '127.0.0.1', family: 4 }, { address: '127.0.0.2', family: 4 });
+    resolving({ address: '127.0.0.2', family: 4 }, { address: '127.0.0.3', family: 4 });
     await expect(fetchText(`http://host:${port}`)).rejects.toEqual(failing(/: connection refused$/, /listening/));
   });
 
