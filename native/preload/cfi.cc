@@ -125,6 +125,40 @@ bool ReadCie(Reader r, Cie* cie) {
 
 // ---- The program ----
 
+// Call frame instructions (DWARF 5, section 7.24) without an operand in the opcode itself. Those that have one are told
+// by its two highest bits.
+enum Instruction : uint8_t {
+  kNop = 0x00,
+  kSetLoc = 0x01,
+  kAdvanceLoc1 = 0x02,
+  kAdvanceLoc2 = 0x03,
+  kAdvanceLoc4 = 0x04,
+  kOffsetExtended = 0x05,
+  kRestoreExtended = 0x06,
+  kUndefined = 0x07,
+  kSameValue = 0x08,
+  kRegister = 0x09,
+  kRememberState = 0x0a,
+  kRestoreState = 0x0b,
+  kDefCfa = 0x0c,
+  kDefCfaRegister = 0x0d,
+  kDefCfaOffset = 0x0e,
+  kDefCfaExpression = 0x0f,
+  kExpression = 0x10,
+  kOffsetExtendedSf = 0x11,
+  kDefCfaSf = 0x12,
+  kDefCfaOffsetSf = 0x13,
+  kValOffset = 0x14,
+  kValOffsetSf = 0x15,
+  kValExpression = 0x16,
+  kGnuArgsSize = 0x2e,
+  kGnuNegativeOffsetExtended = 0x2f,
+  kAdvanceLoc = 0x40,
+  kOffset = 0x80,
+  kRestore = 0xc0,
+};
+constexpr uint8_t kWithOperand = 0xc0;  // mask
+
 // The rows of a frame, as far as a FrameRule can use them.
 struct Row {
   enum class Cfa : uint8_t { kUnset, kSp, kFp, kFpSlot, kOther } cfa = Cfa::kUnset;
@@ -145,8 +179,8 @@ class Program {
       const uint8_t op = r.Fixed<uint8_t>();
       uint64_t advance = 0;
       if (!Step(&r, op, &advance) || !r.ok()) return false;
-      if (op == 0x01)
-        location = advance;  // DW_CFA_set_loc
+      if (op == kSetLoc)
+        location = advance;
       else
         location += advance;
       if (location > pc) return true;
@@ -160,7 +194,11 @@ class Program {
   static constexpr int kMostRemembered = 8;
 
   bool Step(Reader* r, uint8_t op, uint64_t* advance);
-  bool Extended(Reader* r, uint8_t op, uint64_t* advance);
+  bool StepWithoutOperand(Reader* r, uint8_t op, uint64_t* advance);
+  uint64_t ReadAdvance(Reader* r, uint8_t op) const;
+  bool KeepRow(uint8_t op);
+  void DefineCfa(Reader* r, uint8_t op);
+  bool DefineRegister(Reader* r, uint8_t op);
   void SetCfa(uint64_t reg, int64_t offset) {
     row_.cfa = reg == kRegSp ? Row::Cfa::kSp : reg == kRegFp ? Row::Cfa::kFp : Row::Cfa::kOther;
     row_.cfa_offset = offset;
@@ -190,7 +228,7 @@ class Program {
     return static_cast<int64_t>(static_cast<uint64_t>(n) * static_cast<uint64_t>(cie_.data_align));
   }
   void CfaExpression(Reader* r);
-  void RegisterExpression(Reader* r);
+  void RegisterExpression(Reader* r, uint64_t reg);
 
   const Cie& cie_;
   Row row_;
@@ -200,116 +238,128 @@ class Program {
 };
 
 bool Program::Step(Reader* r, uint8_t op, uint64_t* advance) {
-  switch (op & 0xc0) {
-    case 0x40:
-      *advance = (op & 0x3f) * cie_.code_align;
-      return true;  // DW_CFA_advance_loc
-    case 0x80:
-      SetOffset(op & 0x3f, Factored(static_cast<int64_t>(r->Uleb())));
-      return true;  // DW_CFA_offset
-    case 0xc0:
-      Restore(op & 0x3f);
-      return true;  // DW_CFA_restore
+  const uint8_t operand = op & ~kWithOperand;
+  switch (op & kWithOperand) {
+    case kAdvanceLoc:
+      *advance = operand * cie_.code_align;
+      return true;
+    case kOffset:
+      SetOffset(operand, Factored(static_cast<int64_t>(r->Uleb())));
+      return true;
+    case kRestore:
+      Restore(operand);
+      return true;
     default:
-      return Extended(r, op, advance);
+      return StepWithoutOperand(r, op, advance);
   }
 }
 
-bool Program::Extended(Reader* r, uint8_t op, uint64_t* advance) {
+bool Program::StepWithoutOperand(Reader* r, uint8_t op, uint64_t* advance) {
+  switch (op) {
+    case kNop:
+      return true;
+    case kSetLoc:
+    case kAdvanceLoc1:
+    case kAdvanceLoc2:
+    case kAdvanceLoc4:
+      *advance = ReadAdvance(r, op);
+      return true;
+    case kRememberState:
+    case kRestoreState:
+      return KeepRow(op);
+    case kDefCfa:
+    case kDefCfaRegister:
+    case kDefCfaOffset:
+    case kDefCfaExpression:
+    case kDefCfaSf:
+    case kDefCfaOffsetSf:
+      DefineCfa(r, op);
+      return true;
+    case kGnuArgsSize:
+      r->Uleb();
+      return true;
+    default:
+      return DefineRegister(r, op);
+  }
+}
+
+uint64_t Program::ReadAdvance(Reader* r, uint8_t op) const {
+  if (op == kSetLoc) return r->Pointer(cie_.pointer_encoding);
+  if (op == kAdvanceLoc1) return r->Fixed<uint8_t>() * cie_.code_align;
+  if (op == kAdvanceLoc2) return r->Fixed<uint16_t>() * cie_.code_align;
+  return r->Fixed<uint32_t>() * cie_.code_align;
+}
+
+bool Program::KeepRow(uint8_t op) {
+  if (op == kRememberState) {
+    if (remembered_count_ == kMostRemembered) return false;
+    remembered_[remembered_count_++] = row_;
+  } else {
+    if (remembered_count_ == 0) return false;
+    row_ = remembered_[--remembered_count_];
+  }
+  return true;
+}
+
+void Program::DefineCfa(Reader* r, uint8_t op) {
   uint64_t reg;
   switch (op) {
-    case 0x00:
-      return true;  // nop
-    case 0x01:
-      *advance = r->Pointer(cie_.pointer_encoding);
-      return true;  // set_loc
-    case 0x02:
-      *advance = r->Fixed<uint8_t>() * cie_.code_align;
-      return true;  // advance_loc1
-    case 0x03:
-      *advance = r->Fixed<uint16_t>() * cie_.code_align;
-      return true;  // advance_loc2
-    case 0x04:
-      *advance = r->Fixed<uint32_t>() * cie_.code_align;
-      return true;  // advance_loc4
-    case 0x05:
+    case kDefCfa:
       reg = r->Uleb();
+      return SetCfa(reg, static_cast<int64_t>(r->Uleb()));
+    case kDefCfaSf:
+      reg = r->Uleb();
+      return SetCfa(reg, Factored(r->Sleb()));
+    case kDefCfaRegister:
+      return SetCfa(r->Uleb(), row_.cfa_offset);
+    case kDefCfaOffset:
+      row_.cfa_offset = static_cast<int64_t>(r->Uleb());
+      return;
+    case kDefCfaOffsetSf:
+      row_.cfa_offset = Factored(r->Sleb());
+      return;
+    default:
+      return CfaExpression(r);
+  }
+}
+
+// Where the caller's value of one register is. False if the instruction is unknown.
+bool Program::DefineRegister(Reader* r, uint8_t op) {
+  const uint64_t reg = r->Uleb();
+  switch (op) {
+    case kOffsetExtended:
       SetOffset(reg, Factored(static_cast<int64_t>(r->Uleb())));
-      return true;  // offset_extended
-    case 0x06:
-      Restore(r->Uleb());
-      return true;  // restore_extended
-    case 0x07:      // undefined
-      reg = r->Uleb();
+      return true;
+    case kOffsetExtendedSf:
+      SetOffset(reg, Factored(r->Sleb()));
+      return true;
+    case kGnuNegativeOffsetExtended:
+      SetOffset(reg, Factored(static_cast<int64_t>(-r->Uleb())));
+      return true;
+    case kRestoreExtended:
+      Restore(reg);
+      return true;
+    case kSameValue:
+      if (reg == kRegFp) row_.fp = Row::Fp::kUnchanged;
+      return true;
+    case kUndefined:
       if (reg == kRegReturnAddress)
         row_.return_undefined = true;
       else
         SetOther(reg);
       return true;
-    case 0x08:  // same_value
-      if (r->Uleb() == kRegFp) row_.fp = Row::Fp::kUnchanged;
+    case kExpression:
+      RegisterExpression(r, reg);
       return true;
-    case 0x09:
-      reg = r->Uleb();
+    case kRegister:
+    case kValOffset:
+    case kValOffsetSf:  // a SLEB is as long as a ULEB
       r->Uleb();
       SetOther(reg);
-      return true;  // register
-    case 0x0a:      // remember_state
-      if (remembered_count_ == kMostRemembered) return false;
-      remembered_[remembered_count_++] = row_;
       return true;
-    case 0x0b:  // restore_state
-      if (remembered_count_ == 0) return false;
-      row_ = remembered_[--remembered_count_];
-      return true;
-    case 0x0c:
-      reg = r->Uleb();
-      SetCfa(reg, static_cast<int64_t>(r->Uleb()));
-      return true;  // def_cfa
-    case 0x0d:
-      SetCfa(r->Uleb(), row_.cfa_offset);
-      return true;  // def_cfa_register
-    case 0x0e:
-      row_.cfa_offset = static_cast<int64_t>(r->Uleb());
-      return true;  // def_cfa_offset
-    case 0x0f:
-      CfaExpression(r);
-      return true;  // def_cfa_expression
-    case 0x10:
-      RegisterExpression(r);
-      return true;  // expression
-    case 0x11:
-      reg = r->Uleb();
-      SetOffset(reg, Factored(r->Sleb()));
-      return true;  // offset_extended_sf
-    case 0x12:
-      reg = r->Uleb();
-      SetCfa(reg, Factored(r->Sleb()));
-      return true;  // def_cfa_sf
-    case 0x13:
-      row_.cfa_offset = Factored(r->Sleb());
-      return true;  // def_cfa_offset_sf
-    case 0x14:
-      reg = r->Uleb();
-      r->Uleb();
-      SetOther(reg);
-      return true;  // val_offset
-    case 0x15:
-      reg = r->Uleb();
-      r->Sleb();
-      SetOther(reg);
-      return true;  // val_offset_sf
-    case 0x16:
-      reg = r->Uleb();
+    case kValExpression:
       r->Skip(r->Uleb());
       SetOther(reg);
-      return true;  // val_expression
-    case 0x2e:
-      r->Uleb();
-      return true;  // GNU_args_size
-    case 0x2f:      // GNU_negative_offset_extended
-      reg = r->Uleb();
-      SetOffset(reg, -Factored(static_cast<int64_t>(r->Uleb())));
       return true;
     default:
       return false;
@@ -336,9 +386,8 @@ void Program::CfaExpression(Reader* r) {
 }
 
 // ... and goes with "the caller's FP is at FP + 0".
-void Program::RegisterExpression(Reader* r) {
+void Program::RegisterExpression(Reader* r, uint64_t reg) {
   constexpr uint8_t kOpBregFp = 0x70 + 6;
-  const uint64_t reg = r->Uleb();
   const uint64_t length = r->Uleb();
   if (length > r->remaining()) return r->Fail();
   Reader e(r->position(), r->position() + length);
