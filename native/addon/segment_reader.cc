@@ -79,7 +79,7 @@ NativeError CheckHeader(const Header& header, uint64_t real_bytes) {
     return Damaged("a header of " + std::to_string(header.header_bytes) + " bytes");
   }
   if (header.region_count < kRegionCount || header.region_count > std::size(header.regions) ||
-      header.counter_count < kCounterCount || header.counter_count > std::size(header.counters)) {
+      header.counter_count > std::size(header.counters)) {
     return Damaged(std::to_string(header.region_count) + " regions and " + std::to_string(header.counter_count) +
                    " counters");
   }
@@ -307,7 +307,8 @@ bool SegmentPass::DescribeHeader(SegmentHeader* out) {
   out->sample_rate = header_.sample_rate;
   out->boot_id = Hex({reinterpret_cast<const char*>(header_.boot_id), sizeof(header_.boot_id)});
   out->exe_path = ReadPath(header_.exe_path, header_.exe_path_bytes, strings);
-  std::copy_n(header_.counters, kCounterCount, out->counters);
+  // Those that an older writer does not have stay 0.
+  std::copy_n(header_.counters, std::min<uint32_t>(header_.counter_count, kCounterCount), out->counters);
   out->committed_bytes = header_.header_bytes;
   for (uint32_t id = 0; id < kRegionCount; ++id) {
     const Region& region = header_.regions[id];
