@@ -86,8 +86,7 @@ __attribute__((constructor)) void Load() {
   const uint64_t own_run = settings.keep ? settings.run_id : 0;
   const uint64_t lost = PruneDeadSegments(settings.directory, own_run);
   SegmentConfig config = {settings.directory, settings.rate, settings.run_id, CapacityFor(settings.rate), lost};
-  while (!StartRecorder(config, is_go) &&
-         PruneOldestIfFull(settings.directory, own_run, &config.pruned_segments)) {
+  while (!StartRecorder(config, is_go) && PruneOldestIfFull(settings.directory, own_run, &config.pruned_segments)) {
   }
 }
 
