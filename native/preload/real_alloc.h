@@ -31,7 +31,8 @@ struct RealFunctions {
 };
 
 // Every pointer is callable at any time: until its function is looked up, it leads to the look-up.
-extern RealFunctions real;
+// Hidden, so that a hook jumps through it without a look into the global offset table.
+extern __attribute__((visibility("hidden"))) RealFunctions real;
 
 }  // namespace cgoprof
 

@@ -28,7 +28,7 @@ struct Recorder {
 Recorder recorder;  // zeros until StartRecorder; pages that are not used cost nothing
 
 // While the recorder is off, threads look again whether it was switched on after this many bytes.
-constexpr uint64_t kRecheckBytes = 16 << 20;
+constexpr int64_t kRecheckBytes = 16 << 20;
 
 bool IsRecording() { return __atomic_load_n(&fork_wiped.recording, __ATOMIC_ACQUIRE) != 0; }
 
@@ -111,11 +111,11 @@ bool TakeSample(size_t size) {
     thread->started = true;
     const uint64_t gap = NextGap(recorder.rate, &thread->random);
     if (size < gap) {
-      thread->bytes_to_sample = gap - size;
+      thread->bytes_to_sample = static_cast<int64_t>(gap - size);
       return false;
     }
   }
-  thread->bytes_to_sample = NextGap(recorder.rate, &thread->random);
+  thread->bytes_to_sample = static_cast<int64_t>(NextGap(recorder.rate, &thread->random));
   return true;
 }
 

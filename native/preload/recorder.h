@@ -21,7 +21,9 @@ namespace cgoprof {
 // a thread that started with a full gap of its own would be sampled too little, one that started at a point too much.
 // Initial-exec TLS, which is never allocated lazily; no destructor, because hooks run until a thread's very end.
 struct ThreadState {
-  uint64_t bytes_to_sample;  // counted down by every allocation; sampled when it does not exceed the size
+  // Counted down by every allocation; sampled when it does not exceed the size. Negative between the hook and
+  // TakeSample, and for good if a signal handler jumps out from just there: then the next allocation is due.
+  int64_t bytes_to_sample;
   RandomState random;
   HomeStack home;
   // The hook frame of a recording that is under way, or 0. An allocation deeper on the stack comes from a signal
@@ -32,20 +34,40 @@ struct ThreadState {
 };
 static_assert(sizeof(ThreadState) <= 64);
 
-extern __thread ThreadState thread_state;
-extern ForkWiped fork_wiped;
+// Hidden, so that the hot path reaches them without a look into the global offset table.
+extern __attribute__((visibility("hidden"))) __thread ThreadState thread_state;
+extern __attribute__((visibility("hidden"))) ForkWiped fork_wiped;
 
 // True if the next `size` bytes hold a sample point (or the thread has not drawn one yet). The hot path of every
-// allocation: one subtraction in thread-local storage and one branch.
+// allocation: one subtraction in thread-local storage and one branch, which the compiler will not make one of by itself.
 inline bool CountDown(size_t size) {
-  const uint64_t left = thread_state.bytes_to_sample;
-  if (__builtin_expect(left <= size, 0)) return true;
-  thread_state.bytes_to_sample = left - size;
+#if defined(__x86_64__)
+  __asm__ goto("subq %1, %0\n\tjle %l[due]"
+               :
+               : "m"(thread_state.bytes_to_sample), "er"(size)
+               : "cc", "memory"
+               : due);
   return false;
+due:
+  return true;
+#else
+  const bool due = thread_state.bytes_to_sample <= static_cast<int64_t>(size);
+  thread_state.bytes_to_sample -= static_cast<int64_t>(size);
+  return due;
+#endif
 }
 
+// The hot path of every free: one byte of the filter is 0. (See LiveSet::MayContain; here in one comparison.)
 inline bool MayBeSampled(const void* block) {
-  return __builtin_expect(LiveSet::MayContain(fork_wiped.filter, reinterpret_cast<uintptr_t>(block)), 0);
+  const uint8_t* cell = &fork_wiped.filter[FilterIndex(HashAddress(reinterpret_cast<uintptr_t>(block)))];
+#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
+  __asm__ goto("cmpb $0, %0\n\tjne %l[maybe]" : : "m"(*cell) : "cc" : maybe);
+  return false;
+maybe:
+  return true;
+#else
+  return __atomic_load_n(cell, __ATOMIC_RELAXED) != 0;
+#endif
 }
 
 // Where the hook was called: the frame record that its slow path set up, see Registers in go_boundary.h.
