@@ -33,7 +33,7 @@ struct SegmentConfig {
   uint64_t sample_rate;
   uint64_t run_id;
   SegmentCapacity capacity;
-  uint64_t pruned_segments;  // becomes counters[kPrunedSegments]
+  uint64_t pruned_segments = 0;  // becomes counters[kPrunedSegments]
 };
 
 inline constexpr uint64_t kNoRecord = ~uint64_t{0};
