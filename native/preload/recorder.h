@@ -39,14 +39,11 @@ extern __attribute__((visibility("hidden"))) __thread ThreadState thread_state;
 extern __attribute__((visibility("hidden"))) ForkWiped fork_wiped;
 
 // True if the next `size` bytes hold a sample point (or the thread has not drawn one yet). The hot path of every
-// allocation: one subtraction in thread-local storage and one branch, which the compiler will not make one of by itself.
+// allocation: one subtraction in thread-local storage and one branch, which the compiler will not make one of by
+// itself.
 inline bool CountDown(size_t size) {
 #if defined(__x86_64__)
-  __asm__ goto("subq %1, %0\n\tjle %l[due]"
-               :
-               : "m"(thread_state.bytes_to_sample), "er"(size)
-               : "cc", "memory"
-               : due);
+  __asm__ goto("subq %1, %0\n\tjle %l[due]" : : "m"(thread_state.bytes_to_sample), "er"(size) : "cc", "memory" : due);
   return false;
 due:
   return true;
