@@ -61,8 +61,8 @@ export interface SegmentCounters {
   readonly missedFrees: number;
   readonly lostModules: number;
   /**
-   * Segments of dead processes of the same run that were removed to make room: when this one was made, and before as far
-   * as those knew. Over the segments that are left it adds up to all of them.
+   * Segments of dead processes of the same run that were removed to make room, when this one was made and before. Over
+   * the segments that are left it adds up to all of them, but for what others removed.
    */
   readonly prunedSegments: number;
 }

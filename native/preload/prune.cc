@@ -15,7 +15,7 @@
 namespace cgoprof {
 namespace {
 
-constexpr uint32_t kMostListed = 256;  // more than that at once are pruned over several starts
+constexpr uint32_t kMostListed = 256;  // the oldest; more than that at once are pruned over several starts
 
 struct DeadSegment {
   char name[48];
@@ -27,7 +27,20 @@ struct DeadSegment {
 
 struct DeadList {
   DeadSegment segments[kMostListed];
-  uint32_t count;
+  uint32_t listed;
+  // Of all there are:
+  uint32_t others;  // those that are not of the own run
+  uint64_t bytes;
+  // What the own run lost before the segment that this process made as another program, which is to be replaced.
+  uint64_t lost_before;
+};
+
+// The process that looks.
+struct Self {
+  uint32_t pid;
+  uint64_t start_time;
+  uint32_t pid_namespace;
+  uint64_t run;  // 0: none
 };
 
 // Static, because they are large; start-up is single-threaded.
@@ -52,35 +65,60 @@ bool ReadHeader(long directory, const char* name) {
   return n == sizeof(header);
 }
 
-void Consider(long directory, const char* name, uint64_t own_run, uint32_t own_namespace) {
+// Fills `segment` if the file is one whose process is dead.
+bool IsDead(long directory, const char* name, const Self& self, DeadSegment* segment) {
   uint64_t start_time;
   const uint32_t pid = ParseSegmentName(name, &start_time);
-  if (pid == 0 || list.count == kMostListed || IsProcessAlive(pid, start_time)) return;
+  if (pid == 0) return false;
+  const bool own_name = pid == self.pid && start_time == self.start_time;
+  if (!own_name && IsProcessAlive(pid, start_time)) return false;
   // In a directory that containers share, writers of another pid namespace may live without being seen from here.
-  if (!ReadHeader(directory, name) || header.pid_namespace != own_namespace) return;
-  DeadSegment* segment = &list.segments[list.count];
+  if (!ReadHeader(directory, name) || header.pid_namespace != self.pid_namespace) return false;
+  segment->of_own_run = self.run != 0 && header.run_id == self.run;
+  segment->lost_with_it = segment->of_own_run ? 1 + header.counters[kPrunedSegments] : 0;
+  if (own_name) {
+    list.lost_before = segment->of_own_run ? header.counters[kPrunedSegments] : 0;
+    return false;
+  }
   struct stat info = {};
-  if (!TextBuilder(segment->name, sizeof(segment->name)).Add(name).ok()) return;
-  if (IsError(RawSyscall(SYS_newfstatat, directory, PointerArg(name), PointerArg(&info), AT_SYMLINK_NOFOLLOW))) return;
-  if (!S_ISREG(info.st_mode)) return;
+  if (!TextBuilder(segment->name, sizeof(segment->name)).Add(name).ok()) return false;
+  const long result = RawSyscall(SYS_newfstatat, directory, PointerArg(name), PointerArg(&info), AT_SYMLINK_NOFOLLOW);
+  if (IsError(result) || !S_ISREG(info.st_mode)) return false;
   // Stores through a mapping do not touch the file's time, so the header has the process's last sign of life.
   segment->last_ns =
       header.last_sample_unix_ns > header.created_unix_ns ? header.last_sample_unix_ns : header.created_unix_ns;
   segment->bytes = static_cast<uint64_t>(info.st_blocks) * 512;
-  segment->of_own_run = own_run != 0 && header.run_id == own_run;
-  segment->lost_with_it = segment->of_own_run ? 1 + header.counters[kPrunedSegments] : 0;
-  list.count++;
+  return true;
+}
+
+// Lists it; where there is no room, in place of the newest that is.
+void Add(const DeadSegment& segment) {
+  list.bytes += segment.bytes;
+  if (!segment.of_own_run) list.others++;
+  if (list.listed < kMostListed) {
+    list.segments[list.listed++] = segment;
+    return;
+  }
+  DeadSegment* newest = &list.segments[0];
+  for (DeadSegment& other : list.segments) {
+    if (other.last_ns > newest->last_ns) newest = &other;
+  }
+  if (segment.last_ns < newest->last_ns) *newest = segment;
 }
 
 void ListDead(long directory, uint64_t own_run) {
   alignas(8) char buffer[4096] = {};
-  const uint32_t own_namespace = PidNamespace();
-  list.count = 0;
+  const Self self = {static_cast<uint32_t>(RawSyscall(SYS_getpid)), ReadStartTime("self"), PidNamespace(), own_run};
+  list.listed = 0;
+  list.others = 0;
+  list.bytes = 0;
+  list.lost_before = 0;
+  DeadSegment segment;
   long n;
   while ((n = RawSyscall(SYS_getdents64, directory, PointerArg(buffer), sizeof(buffer))) > 0) {
     for (long at = 0; at < n;) {
       const DirectoryEntry* entry = reinterpret_cast<const DirectoryEntry*>(buffer + at);
-      Consider(directory, entry->name, own_run, own_namespace);
+      if (IsDead(directory, entry->name, self, &segment)) Add(segment);
       at += entry->record_bytes;
     }
   }
@@ -93,7 +131,7 @@ long OpenDirectory(const char* path) {
 // The one with the oldest sign of life that is still there, or nullptr.
 DeadSegment* Oldest(bool with_own_run) {
   DeadSegment* oldest = nullptr;
-  for (uint32_t i = 0; i < list.count; i++) {
+  for (uint32_t i = 0; i < list.listed; i++) {
     DeadSegment* segment = &list.segments[i];
     if (segment->name[0] == '\0' || (segment->of_own_run && !with_own_run)) continue;
     if (oldest == nullptr || segment->last_ns < oldest->last_ns) oldest = segment;
@@ -139,17 +177,12 @@ uint64_t PruneDeadSegments(const char* directory, uint64_t own_run) {
   const long fd = OpenDirectory(directory);
   if (IsError(fd)) return 0;
   ListDead(fd, own_run);
-  uint32_t count = 0;
-  uint64_t bytes = 0;
-  for (uint32_t i = 0; i < list.count; i++) {
-    bytes += list.segments[i].bytes;
-    if (!list.segments[i].of_own_run) count++;
-  }
-  uint64_t lost = 0;
-  while (count > kMostDeadSegments || bytes > kMostDeadBytes) {
-    DeadSegment* oldest = Oldest(/*with_own_run=*/count <= kMostDeadSegments);
-    bytes -= oldest->bytes;
-    if (!oldest->of_own_run) count--;
+  uint64_t lost = list.lost_before;
+  while (list.others > kMostDeadSegments || list.bytes > kMostDeadBytes) {
+    DeadSegment* oldest = Oldest(/*with_own_run=*/list.others <= kMostDeadSegments);
+    if (oldest == nullptr) break;
+    list.bytes -= oldest->bytes;
+    if (!oldest->of_own_run) list.others--;
     lost += Remove(fd, oldest);
   }
   RawSyscall(SYS_close, fd);

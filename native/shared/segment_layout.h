@@ -51,7 +51,7 @@ enum RegionId : uint32_t {
 };
 
 // An array of equal records in the file. The file is sparse: a region's address range is reserved whole, its pages are
-// taken (fallocate) in steps, so unused room costs no memory and a full tmpfs is noticed before it could raise SIGBUS.
+// taken in steps, so unused room costs no memory and a full tmpfs is noticed before it could raise SIGBUS.
 struct Region {
   // immutable
   uint64_t offset;    // bytes from the start of the file, page-aligned

@@ -124,6 +124,23 @@ TEST(PruneDeadSegments, CountsWhatTheOwnRunLoses) {
   EXPECT_EQ(dir.Files().size(), 1u);
 }
 
+TEST(PruneDeadSegments, LooksAtMoreThanItCanList) {
+  TempDir dir;
+  const int kFiles = 300;
+  for (int i = 0; i < kFiles; i++) MakeFile(dir, DeadName(i + 1), {i, size_t{1} << 20, PidNamespace(), 77});
+  EXPECT_EQ(PruneDeadSegments(dir.path().c_str(), 77), 44u) << "1 MiB each, and room for 256";
+  for (int i = 0; i < kFiles; i++) EXPECT_EQ(Exists(dir, DeadName(i + 1)), i < 256) << i;
+}
+
+TEST(PruneDeadSegments, InheritsTheCountOfTheProgramThatThisProcessWas) {
+  TempDir dir;
+  const std::string own = std::to_string(getpid()) + "-" + std::to_string(ReadStartTime("self")) + ".seg";
+  MakeFile(dir, own, {0, 0, PidNamespace(), 77, /*pruned_segments=*/5});
+  EXPECT_EQ(PruneDeadSegments(dir.path().c_str(), 77), 5u);
+  EXPECT_EQ(PruneDeadSegments(dir.path().c_str(), 78), 0u);
+  EXPECT_TRUE(Exists(dir, own));
+}
+
 TEST(PruneOldestIfFull, RemovesNothingWhileThereIsRoom) {
   TempDir dir;
   MakeFile(dir, DeadName(1), {60});
