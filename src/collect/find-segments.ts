@@ -116,8 +116,8 @@ function pathInDirectory(path: string, files: readonly string[]): string | undef
   return files.find((file) => fileId(file) === id);
 }
 
-/** Tells a file from another of the same name, undefined when there is none. */
-export function fileId(path: string): string | undefined {
+/** Tells a file from all others that are there now; undefined when there is none. */
+function fileId(path: string): string | undefined {
   try {
     const { dev, ino } = statSync(path);
     return `${dev}:${ino}`;

@@ -4,6 +4,7 @@
  */
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { NO_IMAGE, readLivingStat } from './processes.js';
 
 export interface MappedSegments {
   /** Paths by which we can open them. */
@@ -12,7 +13,7 @@ export interface MappedSegments {
   readonly lost: readonly string[];
   /** libcgoprof.so is loaded, recording or dormant. */
   readonly libraryLoaded: boolean;
-  /** It has nothing mapped at all: it is just ending. */
+  /** It is ending: what it had mapped is gone, or was already when we had read but a part. */
   readonly ending: boolean;
 }
 
@@ -42,8 +43,14 @@ export function mappedSegments(procRoot: string, pid: number): MappedSegments {
     paths,
     lost,
     libraryLoaded: files.some((file) => LIBRARY_PATH.test(file.path)),
-    ending: files.length === 0,
+    ending: !hasImage(procRoot, pid),
   };
+}
+
+/** Asked after the mappings were read: /proc hands them out in parts, and ends early where the process does. */
+function hasImage(procRoot: string, pid: number): boolean {
+  const stat = readLivingStat(procRoot, pid);
+  return stat !== undefined && stat.image !== NO_IMAGE;
 }
 
 /** The distinct files in proc(5)'s maps format: `start-end perms offset device inode path`. */

@@ -18,9 +18,14 @@ export interface ProcessStat {
   readonly foregroundGroup: number;
   /** Clock ticks after boot at which it started (field 22). */
   readonly startTimeTicks: bigint;
-  /** Where its code and its stack begin (fields 26 to 28): differs after an exec. Zeros where we may not know. */
+  /**
+   * Where its code begins and ends and its stack begins (fields 26 to 28): differs after an exec. {@link NO_IMAGE} in a
+   * process that has given its memory back and is about to end; '1 1 0' where we may not know.
+   */
   readonly image: string;
 }
+
+export const NO_IMAGE = '0 0 0';
 
 /**
  * Parses /proc/PID/stat, undefined when it makes no sense. The second field is the program's name in parentheses and

@@ -7,7 +7,7 @@ import { CgoprofError, errorCode } from '../errors.js';
 import type { NativeBinding } from '../native-binding.js';
 import { type FoundSegment, livenessCheck, newestFirst, SEGMENT_NAME, segmentFiles } from './find-segments.js';
 import { type MappedSegments, mappedSegments } from './mapped-segments.js';
-import { isAlive, keyOf } from './processes.js';
+import { bootId, isAlive, keyOf } from './processes.js';
 import { readSegmentHeader } from './read-segment.js';
 
 /** @throws CgoprofError that says why there is nothing to read */
@@ -18,7 +18,7 @@ export function resolveTarget(context: Context, native: NativeBinding, target: s
   }
   const pid = Number(target);
   const mapped = isAlive(context.procRoot, pid) ? mapsOf(context, pid) : undefined;
-  return mapped ? segmentOfLiving(context, native, pid, mapped) : segmentOfDead(context, native, pid);
+  return mapped && !mapped.ending ? segmentOfLiving(context, native, pid, mapped) : segmentOfDead(context, native, pid);
 }
 
 /** Prefix under which a process's files are found: its own root while it lives, none after. */
@@ -42,7 +42,7 @@ function segmentOfLiving(context: Context, native: NativeBinding, pid: number, m
       hint: 'By default Go programs are profiled; choose others with --profile NAME, and see that CGOPROF_DIR or /dev/shm is writable.',
     });
   }
-  const before = segmentBeforeExec(context, pid);
+  const before = segmentBeforeExec(context, native, pid);
   if (before !== undefined) {
     throw new CgoprofError({
       what: `pid ${pid}`,
@@ -57,10 +57,17 @@ function segmentOfLiving(context: Context, native: NativeBinding, pid: number, m
   });
 }
 
-/** A segment that is this process's by pid and start time, though it has it mapped no more. */
-function segmentBeforeExec(context: Context, pid: number): string | undefined {
-  const key = keyOf(context.procRoot, pid);
-  return segmentFiles(context).find((path) => basename(path) === `${key}.seg`);
+/** A segment that is this process's by pid, start time and boot, though it has it mapped no more. */
+function segmentBeforeExec(context: Context, native: NativeBinding, pid: number): string | undefined {
+  const name = `${keyOf(context.procRoot, pid)}.seg`;
+  const isOfThisBoot = (path: string): boolean => {
+    try {
+      return readSegmentHeader(native, path).bootId === bootId(context.procRoot);
+    } catch {
+      return false;
+    }
+  };
+  return segmentFiles(context).find((path) => basename(path) === name && isOfThisBoot(path));
 }
 
 function segmentOfDead(context: Context, native: NativeBinding, pid: number): FoundSegment {

@@ -11,7 +11,6 @@ import { findRunSegments, newRunId, removeSpent } from '../collect/run-segments.
 import { RunWatch } from '../collect/watch-run.js';
 import { type Context, type Ending, say } from '../context.js';
 import { EXIT_FAILED, usageError } from '../errors.js';
-import type { SegmentHeader } from '../native-binding.js';
 import { checkOutput, STDOUT } from '../present/output.js';
 import { watchGoSide } from './run-go-side.js';
 import { writeRunOutput } from './run-output.js';
@@ -44,8 +43,7 @@ export async function run(context: Context, commandLine: readonly string[], opti
 
   const running = await startCommand(command, env, context.procRoot);
   const goSide = watchGoSide(source, options.goInterval);
-  // With --follow the next program may still be about to make its own segment: that is for the end to tell.
-  const watch = new RunWatch(context, native, runId, (header) => follow || say(context, executedNote(header)));
+  const watch = new RunWatch(context, native, runId);
   watch.start();
   const ending = await running.ended;
   const endedAt = new Date();
@@ -53,10 +51,9 @@ export async function run(context: Context, commandLine: readonly string[], opti
   watch.stop();
   const segments = findRunSegments(context, native, runId);
 
-  const executed = segments.filter(({ path }) => watch.hasExecuted(path)).map(({ header }) => executedNote(header));
-  const removed = output === undefined ? [] : removedNote(watch, segments);
-  for (const note of follow ? [...executed, ...removed] : removed) say(context, note);
-  const notes = [...executed, ...removed];
+  const executed = segments.filter((segment) => watch.hasExecuted(segment)).map(({ header }) => header.pid);
+  const notes = [...executedNote(executed, follow), ...(output === undefined ? [] : removedNote(watch, segments))];
+  for (const note of notes) say(context, note);
   const end = { what, profile, endedAt, segments, go, notes, showPlumbing };
   const done = output === undefined || (await writeRunOutput(context, native, { ...end, output }));
   const kept = removeSpent(segments, ending, done && context.env.CGOPROF_KEEP !== '1');
@@ -75,15 +72,21 @@ function checkOptions(context: Context, { output, go }: RunOptions): GoSource {
   return source;
 }
 
-function executedNote({ pid }: SegmentHeader): string {
-  return `pid ${pid} executed another program, which is not profiled (see --follow); what is known of it ends there`;
+function executedNote(pids: readonly number[], follow: boolean): string[] {
+  if (pids.length === 0) return [];
+  const shown = pids.slice(0, 8).join(', ') + (pids.length > 8 ? ` and ${pids.length - 8} more` : '');
+  const hint = follow ? '' : ' (see --follow)';
+  return [`pid ${shown} executed another program, which was not profiled${hint}; what is known of it ends there`];
 }
 
-/** Of segments that were to be kept. They know how many were removed to make room for them, but not what others did. */
+/**
+ * Of segments that were to be kept. They know how many were removed to make room for them; what others removed we have
+ * seen, or not.
+ */
 function removedNote(watch: RunWatch, segments: readonly FoundSegment[]): string[] {
   const known = segments.reduce((sum, { header }) => sum + header.counters.prunedSegments, 0);
   const removed = Math.max(known, watch.removed);
-  return removed > 0 ? [`processes that ended and are missing, because their segments were removed: ${removed}`] : [];
+  return removed > 0 ? [`processes that are missing, because their segments were removed: at least ${removed}`] : [];
 }
 
 function sayKept(context: Context, what: string, ending: Ending, kept: readonly FoundSegment[]): void {

@@ -20,7 +20,7 @@ export interface FakeProcess {
   readonly foreground?: number;
   /** Pid in its own namespace. */
   readonly innerPid?: number;
-  /** Where its code begins, which tells one program from the next in the same process. */
+  /** Where its code begins, which tells one program from the next in the same process; 0 when it is ending. */
   readonly code?: number;
   /** Files it has mapped, by the path it sees; they are made in its root. */
   readonly maps?: string;
@@ -63,7 +63,7 @@ export class FakeWorld {
   }
 
   process(pid: number | 'self', fake: FakeProcess = {}): void {
-    const { state = 'S', name = 'server', group = 1, foreground = -1, start = 1, code = 0, innerPid, maps } = fake;
+    const { state = 'S', name = 'server', group = 1, foreground = -1, start = 1, code = 4096, innerPid, maps } = fake;
     const fields = [state, 1, group, 1, 0, foreground, ...Array(12).fill(0), 0, start, 0, 0, 0, code, 0, 0];
     this.write(`proc/${pid}/stat`, `${pid} (${name}) ${fields.join(' ')}\n`);
     const nspid = innerPid === undefined ? `${pid}` : `${pid}\t${innerPid}`;

@@ -13,16 +13,12 @@ export async function until(condition: () => boolean): Promise<void> {
 export class Service {
   readonly #tool: RunningTool;
   #output = '';
-  #talk = '';
   #told = 0;
 
   private constructor(tool: RunningTool) {
     this.#tool = tool;
     tool.process.stdout?.on('data', (text: string) => {
       this.#output += text;
-    });
-    tool.process.stderr?.on('data', (text: string) => {
-      this.#talk += text;
     });
   }
 
@@ -66,11 +62,6 @@ export class Service {
     return this.#until(() => pattern.exec(this.#output) ?? undefined, String(pattern));
   }
 
-  /** Waits until standard error, the tool's or the target's, has this text. */
-  async said(text: string): Promise<void> {
-    await this.#until(() => this.#talk.includes(text) || undefined, text);
-  }
-
   /** Has one command carried out. */
   async obey(command: string): Promise<void> {
     this.tell(command);
@@ -90,15 +81,14 @@ export class Service {
   }
 
   #until<T>(find: () => T | undefined, what: string): Promise<T> {
-    const streams = [this.process.stdout, this.process.stderr];
     return new Promise((resolve, reject) => {
       const look = (): void => {
         const found = find();
         if (found === undefined) return;
-        for (const stream of streams) stream?.off('data', look);
+        this.process.stdout?.off('data', look);
         resolve(found);
       };
-      for (const stream of streams) stream?.on('data', look);
+      this.process.stdout?.on('data', look);
       void this.finished.then(({ stderr }) => reject(new Error(`ended before ${what}: ${this.#output}${stderr}`)));
       look();
     });

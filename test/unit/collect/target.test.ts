@@ -87,6 +87,34 @@ describe('a pid', () => {
     );
   });
 
+  it('that is ending is dead: what it had mapped is gone, or its list ends early', () => {
+    const path = world.segment('10-1.seg');
+    world.process(10, { start: 1, code: 0, maps: mapsLine('/srv/server', 1) });
+    expect(resolve('10')).toMatchObject({ path, livePid: undefined });
+  });
+
+  it('that executed another program is an error that leads to what it left', () => {
+    const path = world.segment('10-1.seg');
+    world.process(10, { start: 1, maps: mapsLine('/srv/other', 1) });
+    expect(() => resolve('10')).toThrow(
+      expect.objectContaining({
+        message: 'pid 10: not profiled any more: it has executed another program, without libcgoprof.so',
+        hint: expect.stringContaining(`cgoprof heap ${path};`),
+      }),
+    );
+  });
+
+  it.each([
+    ['of another process with that pid', '10-2.seg', {}],
+    ['of another boot', '10-1.seg', { bootId: '' }],
+    ['that cannot be read', '10-1.seg', undefined],
+  ])('with a segment %s has not executed anything', (_, name, header) => {
+    const path = world.segment(name, header);
+    if (header === undefined) world.segments.set(path, codedError('SEGMENT_DAMAGED', ''));
+    world.process(10, { start: 1, maps: mapsLine('/srv/other', 1) });
+    expect(() => resolve('10')).toThrow('pid 10: not profiled: libcgoprof.so is not loaded in it');
+  });
+
   it('in which the library is dormant is another', () => {
     world.process(10, { maps: mapsLine('/opt/libcgoprof.so', 5) });
     expect(() => resolve('10')).toThrow(
