@@ -26,6 +26,9 @@ class StackMemory {
   // `sp` is the current stack pointer of the walking thread, or above it on the same stack.
   StackMemory(uintptr_t sp, HomeStack* home);
 
+  // Whether the word at `address`, which is aligned, lies in the window.
+  bool Has(uintptr_t address) const { return address - low_ <= size_ - sizeof(uintptr_t); }
+
   // The word at `address`; false if it may not be read or is not aligned.
   bool Load(uintptr_t address, uintptr_t* value) {
     if (__builtin_expect(address - low_ > size_ - sizeof(uintptr_t) || (address & 7) != 0, 0) && !Extend(address)) {

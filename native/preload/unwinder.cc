@@ -1,28 +1,39 @@
 // See unwinder.h.
 #include "preload/unwinder.h"
 
-#include "preload/fork_wiped.h"
 #include "preload/readable.h"
 
 namespace cgoprof {
 namespace {
 
-// A call site in 60 bits: kind 4 | CFA offset / 8: 20 | FP offset / 8: 20 | module 16.
+// A call site in a word: module 16 | nothing 4 | FP offset / 8: 20 | CFA offset / 8: 20 | kind 4. The module lies where
+// a frame word has it.
 constexpr int kOffsetBits = 20;
+constexpr int kCfaShift = 4, kFpShift = 24;
 constexpr int32_t kOffsetLimit = 1 << (kOffsetBits - 1);
 
 bool Packable(int32_t offset) { return offset % 8 == 0 && offset / 8 < kOffsetLimit && offset / 8 >= -kOffsetLimit; }
 
+// Frames go up; a rule that does not would make the walk run in circles.
+bool Packable(const FrameRule& rule) {
+  return Packable(rule.cfa_offset) && Packable(rule.fp_offset) &&
+         (rule.kind != FrameKind::kCfaFromSp || rule.cfa_offset > 0);
+}
+
 uint64_t PackOffset(int32_t offset) { return static_cast<uint64_t>(offset / 8) & ((1u << kOffsetBits) - 1); }
 
-int32_t UnpackOffset(uint64_t bits) {
-  const uint32_t top = static_cast<uint32_t>(bits) << (32 - kOffsetBits);
-  return (static_cast<int32_t>(top) >> (32 - kOffsetBits)) * 8;
+int64_t UnpackOffset(uint64_t value, int shift) {
+  return static_cast<int64_t>(value << (64 - kOffsetBits - shift)) >> (64 - kOffsetBits) << 3;
 }
 
 uint64_t Pack(const FrameRule& rule, uint32_t module_id) {
-  return static_cast<uint64_t>(rule.kind) | PackOffset(rule.cfa_offset) << 4 | PackOffset(rule.fp_offset) << 24 |
-         uint64_t{module_id} << 44;
+  return static_cast<uint64_t>(rule.kind) | PackOffset(rule.cfa_offset) << kCfaShift |
+         PackOffset(rule.fp_offset) << kFpShift | uint64_t{module_id} << kFramePcBits;
+}
+
+FrameRule Unpack(uint64_t value) {
+  return {static_cast<FrameKind>(value & 15), static_cast<int32_t>(UnpackOffset(value, kCfaShift)),
+          static_cast<int32_t>(UnpackOffset(value, kFpShift))};
 }
 
 }  // namespace
@@ -38,26 +49,56 @@ Unwinder::CallSite Unwinder::Resolve(uintptr_t pc) {
   }
   if (module->cfi.hdr == 0) return {kNone, module->segment_id};
   FrameRule rule = CompileRule(module->cfi, pc - 1, module->is_executable ? nullptr : &IsRangeReadable);
-  if (!Packable(rule.cfa_offset) || !Packable(rule.fp_offset)) rule = kNone;
+  if (!Packable(rule)) rule = kNone;
   return {rule, module->segment_id};
 }
 
 Unwinder::CallSite Unwinder::LookUp(uintptr_t pc) {
   const uint64_t key = MakeFrame(modules_->generation(), pc);
-  Slot* slot = &slots_[HashAddress(pc) >> 51];
-  static_assert(kSlots == 1u << (64 - 51));
-  uint64_t value = __atomic_load_n(&slot->value, __ATOMIC_RELAXED);
-  if (__builtin_expect((__atomic_load_n(&slot->check, __ATOMIC_RELAXED) ^ value) != key, 0)) {
-    const CallSite site = Resolve(pc);
-    // A PC in no module is not kept: its library may be loaded later.
-    if (site.module_id == 0) return site;
-    value = Pack(site.rule, site.module_id);
-    __atomic_store_n(&slot->check, key ^ value, __ATOMIC_RELAXED);
-    __atomic_store_n(&slot->value, value, __ATOMIC_RELAXED);
-    return site;
+  Slot* slot = SlotOf(pc);
+  const uint64_t value = __atomic_load_n(&slot->value, __ATOMIC_RELAXED);
+  if ((__atomic_load_n(&slot->check, __ATOMIC_RELAXED) ^ value) == key) {
+    return {Unpack(value), static_cast<uint32_t>(value >> kFramePcBits)};
   }
-  return {{static_cast<FrameKind>(value & 15), UnpackOffset(value >> 4), UnpackOffset(value >> 24)},
-          static_cast<uint32_t>(value >> 44)};
+  const CallSite site = Resolve(pc);
+  // A PC in no module is not kept: its library may be loaded later.
+  if (site.module_id == 0) return site;
+  const uint64_t resolved = Pack(site.rule, site.module_id);
+  __atomic_store_n(&slot->check, key ^ resolved, __ATOMIC_RELAXED);
+  __atomic_store_n(&slot->value, resolved, __ATOMIC_RELAXED);
+  return site;
+}
+
+// The same as LookUp and StepC for as long as it is simple, which it is for nearly every frame: the call site is in the
+// cache, and the caller's registers lie inside the window. Leaves the first frame that is not to them.
+void Unwinder::WalkCached(const StackMemory& memory, Registers* registers, Stack* stack) const {
+  const uint64_t generation = uint64_t{modules_->generation()} << kFramePcBits;
+  uintptr_t pc = registers->pc, sp = registers->sp, fp = registers->fp;
+  uint64_t* frame = stack->frames + stack->depth;
+  while (frame != stack->frames + kMaxStackDepth) {
+    const uintptr_t site = pc & kFramePcMask;
+    const Slot* slot = SlotOf(site);
+    const uint64_t value = __atomic_load_n(&slot->value, __ATOMIC_RELAXED);
+    if ((__atomic_load_n(&slot->check, __ATOMIC_RELAXED) ^ value) != (generation | site)) break;
+    const FrameKind kind = static_cast<FrameKind>(value & 15);
+    uintptr_t cfa = sp;
+    if (__builtin_expect(kind != FrameKind::kCfaFromSp, 0)) {
+      cfa = fp;
+      if (kind != FrameKind::kCfaFromFp) break;
+    }
+    cfa += UnpackOffset(value, kCfaShift);
+    if (!memory.Has(cfa - 8) || (kind == FrameKind::kCfaFromFp && (cfa <= sp || (cfa & 7) != 0))) break;
+    const int64_t fp_offset = UnpackOffset(value, kFpShift);
+    if (fp_offset != kFpUnchanged) {
+      if (!memory.Has(cfa + fp_offset)) break;
+      fp = *reinterpret_cast<const uintptr_t*>(cfa + fp_offset);
+    }
+    pc = *reinterpret_cast<const uintptr_t*>(cfa - 8);
+    sp = cfa;
+    *frame++ = (value & ~kFramePcMask) | site;
+  }
+  stack->depth = static_cast<uint32_t>(frame - stack->frames);
+  *registers = {pc, sp, fp};
 }
 
 Unwinder::Step Unwinder::StepC(const FrameRule& rule, StackMemory* memory, Registers* r, Stack* stack) {
@@ -117,43 +158,44 @@ Unwinder::Step Unwinder::StepWithoutCfi(StackMemory* memory, Registers* r, Stack
   return Step::kDone;
 }
 
+// One frame in full.
+Unwinder::Step Unwinder::StepOver(StackMemory* memory, Registers* registers, Stack* stack) {
+  if (stack->depth == kMaxStackDepth) {
+    stack->flags |= kStackTruncated;
+    return Step::kDone;
+  }
+  const CallSite site = LookUp(registers->pc);
+  stack->frames[stack->depth++] = MakeFrame(site.module_id, registers->pc);
+  switch (site.rule.kind) {
+    case FrameKind::kCfaFromSp:
+    case FrameKind::kCfaFromFp:
+    case FrameKind::kCfaFromSlot:
+      return StepC(site.rule, memory, registers, stack);
+    case FrameKind::kSignal:
+      return StepSignal(memory, registers, stack);
+    case FrameKind::kGoCall:
+      return StepGo(memory, registers, stack);
+    case FrameKind::kGoNoCfi:
+      return StepWithoutCfi(memory, registers, stack);
+    case FrameKind::kEnd:
+    // Go code that called C without asmcgocall is the runtime starting up or making a thread: no user code above it.
+    case FrameKind::kGoCode:
+      return Step::kDone;
+    case FrameKind::kUnknown:
+      break;
+  }
+  stack->flags |= kStackTruncated;
+  return Step::kDone;
+}
+
 void Unwinder::Walk(Registers start, HomeStack* home, Stack* stack) {
   StackMemory memory(start.sp, home);
   Registers registers = start;
-  Step step = Step::kContinue;
   stack->depth = 0;
   stack->flags = 0;
-  while (step == Step::kContinue) {
-    if (stack->depth == kMaxStackDepth) {
-      stack->flags |= kStackTruncated;
-      return;
-    }
-    const CallSite site = LookUp(registers.pc);
-    stack->frames[stack->depth++] = MakeFrame(site.module_id, registers.pc);
-    switch (site.rule.kind) {
-      case FrameKind::kCfaFromSp:
-      case FrameKind::kCfaFromFp:
-      case FrameKind::kCfaFromSlot:
-        step = StepC(site.rule, &memory, &registers, stack);
-        break;
-      case FrameKind::kSignal:
-        step = StepSignal(&memory, &registers, stack);
-        break;
-      case FrameKind::kGoCall:
-        step = StepGo(&memory, &registers, stack);
-        break;
-      case FrameKind::kGoNoCfi:
-        step = StepWithoutCfi(&memory, &registers, stack);
-        break;
-      case FrameKind::kEnd:
-      // Go code that called C without asmcgocall is the runtime starting up or making a thread: no user code above it.
-      case FrameKind::kGoCode:
-        return;
-      case FrameKind::kUnknown:
-        stack->flags |= kStackTruncated;
-        return;
-    }
-  }
+  do {
+    WalkCached(memory, &registers, stack);
+  } while (StepOver(&memory, &registers, stack) == Step::kContinue);
 }
 
 }  // namespace cgoprof

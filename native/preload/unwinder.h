@@ -11,6 +11,7 @@
 
 #include "preload/bucket_table.h"
 #include "preload/cfi.h"
+#include "preload/fork_wiped.h"
 #include "preload/go_boundary.h"
 #include "preload/modules.h"
 #include "preload/stack_memory.h"
@@ -42,6 +43,13 @@ class Unwinder {
   };
   enum class Step { kContinue, kDone };
 
+  static constexpr int kSlotShift = 51;
+  static_assert(kSlots == 1u << (64 - kSlotShift));
+  const Slot* SlotOf(uintptr_t pc) const { return &slots_[HashAddress(pc) >> kSlotShift]; }
+  Slot* SlotOf(uintptr_t pc) { return &slots_[HashAddress(pc) >> kSlotShift]; }
+
+  void WalkCached(const StackMemory& memory, Registers* registers, Stack* stack) const;
+  Step StepOver(StackMemory* memory, Registers* registers, Stack* stack);
   CallSite LookUp(uintptr_t pc);
   CallSite Resolve(uintptr_t pc);
   Step StepC(const FrameRule& rule, StackMemory* memory, Registers* registers, Stack* stack);
