@@ -6,15 +6,26 @@
 namespace cgoprof {
 namespace {
 
-// Multiply-and-fold over the frame words (one multiplication a frame; mprof.go's add-shift-xor costs five operations).
-uint32_t HashKey(const Stack& stack, uint32_t size_class) {
-  constexpr uint64_t kPrime = 0x9FB21C651E98DF25ull;
-  uint64_t h = size_class ^ (uint64_t{stack.flags} << 32);
-  for (uint32_t i = 0; i < stack.depth; i++) {
-    h = (h ^ stack.frames[i]) * kPrime;
-    h ^= h >> 29;
+// Random odd numbers, one for each place in a stack.
+struct Multipliers {
+  constexpr Multipliers() {
+    for (uint32_t i = 0; i < kMaxStackDepth; i++) {
+      uint64_t z = (i + 1) * 0x9E3779B97F4A7C15ull;  // splitmix64
+      z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
+      z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;
+      at[i] = (z ^ (z >> 31)) | 1;
+    }
   }
-  return static_cast<uint32_t>(h ^ (h >> 32));
+  uint64_t at[kMaxStackDepth] = {};
+};
+constexpr Multipliers kMultipliers;
+
+// Multilinear: the top half of the sum of each frame word times a random number. Unlike a hash that mixes one word into
+// what came of those before it (mprof.go's add-shift-xor), its multiplications do not wait for each other.
+uint32_t HashKey(const Stack& stack, uint32_t size_class) {
+  uint64_t sum = (size_class + (uint64_t{stack.flags} << 16)) * 0x9FB21C651E98DF25ull;
+  for (uint32_t i = 0; i < stack.depth; i++) sum += stack.frames[i] * kMultipliers.at[i];
+  return static_cast<uint32_t>(sum >> 32);
 }
 
 }  // namespace

@@ -36,6 +36,7 @@ struct Registers {
   uintptr_t sp;  // as it is after that call returned (the callee's CFA)
   uintptr_t fp;
 };
+inline bool operator==(const Registers& a, const Registers& b) { return a.pc == b.pc && a.sp == b.sp && a.fp == b.fp; }
 
 // Where words lie in the frames that cross the boundary.
 struct GoAbi {

@@ -83,7 +83,7 @@ bool StartRecorder(const SegmentConfig& config, bool is_go) {
   recorder.live.Init(&recorder.segment, fork_wiped.filter);
   recorder.modules.Init(&recorder.segment);
   if (is_go) InitGo();
-  recorder.unwinder.Init(&recorder.modules, &recorder.boundary);
+  recorder.unwinder.Init(&recorder.modules, &recorder.boundary, config.sample_rate < kDenseRate);
   recorder.segment.SetState(kStateRunning);
   __atomic_store_n(&fork_wiped.recording, 1, __ATOMIC_RELEASE);
   thread_state.bytes_to_sample = 0;

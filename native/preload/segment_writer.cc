@@ -91,7 +91,6 @@ bool StoreNothing(const unsigned char* start, uint64_t bytes) {
 }  // namespace
 
 SegmentCapacity CapacityFor(uint64_t sample_rate) {
-  constexpr uint64_t kDense = 16384;  // below this rate the live set grows with the heap, not with rare samples
   SegmentCapacity capacity;
   capacity.modules = 4096;
   capacity.string_bytes = 1 << 20;
@@ -100,7 +99,7 @@ SegmentCapacity CapacityFor(uint64_t sample_rate) {
   capacity.stack_words = 1 << 22;
   capacity.live_heads = 1 << 14;
   capacity.live_entries = 1 << 19;
-  if (sample_rate < kDense) {
+  if (sample_rate < kDenseRate) {
     capacity.bucket_heads = 1 << 18;
     capacity.buckets = 1 << 20;
     capacity.stack_words = 1 << 25;

@@ -25,6 +25,9 @@ struct SegmentCapacity {
   uint64_t live_entries;
 };
 
+// Mean bytes between samples below which the live set grows with the heap, not with rare samples.
+inline constexpr uint64_t kDenseRate = 16384;
+
 // Sampling needs little: 10 GiB live at 512 KiB are 20,480 samples. Exact recording follows every block.
 SegmentCapacity CapacityFor(uint64_t sample_rate);
 

@@ -1,6 +1,8 @@
 // See unwinder.h.
 #include "preload/unwinder.h"
 
+#include <string.h>
+
 #include "preload/readable.h"
 
 namespace cgoprof {
@@ -69,36 +71,101 @@ Unwinder::CallSite Unwinder::LookUp(uintptr_t pc) {
   return site;
 }
 
-// The same as LookUp and StepC for as long as it is simple, which it is for nearly every frame: the call site is in the
-// cache, and the caller's registers lie inside the window. Leaves the first frame that is not to them.
-void Unwinder::WalkCached(const StackMemory& memory, Registers* registers, Stack* stack) const {
-  const uint64_t generation = uint64_t{modules_->generation()} << kFramePcBits;
-  uintptr_t pc = registers->pc, sp = registers->sp, fp = registers->fp;
-  uint64_t* frame = stack->frames + stack->depth;
-  while (frame != stack->frames + kMaxStackDepth) {
-    const uintptr_t site = pc & kFramePcMask;
-    const Slot* slot = SlotOf(site);
-    const uint64_t value = __atomic_load_n(&slot->value, __ATOMIC_RELAXED);
-    if ((__atomic_load_n(&slot->check, __ATOMIC_RELAXED) ^ value) != (generation | site)) break;
-    const FrameKind kind = static_cast<FrameKind>(value & 15);
-    uintptr_t cfa = sp;
-    if (__builtin_expect(kind != FrameKind::kCfaFromSp, 0)) {
-      cfa = fp;
-      if (kind != FrameKind::kCfaFromFp) break;
-    }
-    cfa += UnpackOffset(value, kCfaShift);
-    if (!memory.Has(cfa - 8) || (kind == FrameKind::kCfaFromFp && (cfa <= sp || (cfa & 7) != 0))) break;
-    const int64_t fp_offset = UnpackOffset(value, kFpShift);
-    if (fp_offset != kFpUnchanged) {
-      if (!memory.Has(cfa + fp_offset)) break;
-      fp = *reinterpret_cast<const uintptr_t*>(cfa + fp_offset);
-    }
-    pc = *reinterpret_cast<const uintptr_t*>(cfa - 8);
-    sp = cfa;
-    *frame++ = (value & ~kFramePcMask) | site;
+// The same as LookUp and StepC where it is simple, which it is for nearly every frame: the call site is in the cache,
+// and the caller's registers lie inside the window. Fills `frame`, but for its registers. False, and nothing changed,
+// if not.
+inline __attribute__((always_inline)) bool Unwinder::StepCached(const StackMemory& memory, uint16_t generation,
+                                                                Registers* registers, RememberedFrame* frame) const {
+  const uintptr_t pc = registers->pc & kFramePcMask;
+  const Slot* slot = SlotOf(pc);
+  const uint64_t value = __atomic_load_n(&slot->value, __ATOMIC_RELAXED);
+  if ((__atomic_load_n(&slot->check, __ATOMIC_RELAXED) ^ value) != (uint64_t{generation} << kFramePcBits | pc)) {
+    return false;
   }
-  stack->depth = static_cast<uint32_t>(frame - stack->frames);
-  *registers = {pc, sp, fp};
+  const FrameKind kind = static_cast<FrameKind>(value & 15);
+  uintptr_t cfa = registers->sp;
+  if (__builtin_expect(kind != FrameKind::kCfaFromSp, 0)) {
+    if (kind != FrameKind::kCfaFromFp) return false;
+    cfa = registers->fp;
+  }
+  cfa += UnpackOffset(value, kCfaShift);
+  if (!memory.Has(cfa - 8)) return false;
+  if (kind == FrameKind::kCfaFromFp && (cfa <= registers->sp || (cfa & 7) != 0)) return false;
+  const int64_t fp_offset = UnpackOffset(value, kFpShift);
+  frame->fp_slot = 0;
+  if (fp_offset != kFpUnchanged) {
+    frame->fp_slot = cfa + fp_offset;
+    if (!memory.Has(frame->fp_slot)) return false;
+    registers->fp = *reinterpret_cast<const uintptr_t*>(frame->fp_slot);
+  }
+  frame->word = (value & ~kFramePcMask) | pc;
+  registers->pc = *reinterpret_cast<const uintptr_t*>(cfa - 8);
+  registers->sp = cfa;
+  return true;
+}
+
+// As long as it is simple. Leaves the first frame that is not.
+void Unwinder::WalkCached(const StackMemory& memory, Registers* registers, Stack* stack) const {
+  const uint16_t generation = modules_->generation();
+  Registers r = *registers;
+  RememberedFrame frame;
+  while (stack->depth != kMaxStackDepth && StepCached(memory, generation, &r, &frame)) {
+    stack->frames[stack->depth++] = frame.word;
+  }
+  *registers = r;
+}
+
+namespace {
+
+// Puts onto `stack` what may be taken over of the remembered frames from `at` on. Returns the first one that may not.
+uint32_t TakeOver(const RememberedStack& last, uint32_t at, const StackMemory& memory, Stack* stack) {
+  uint32_t depth = stack->depth;
+  while (at < last.depth && depth < kMaxStackDepth && StillLeadsTo(last.frames[at], memory)) {
+    stack->frames[depth++] = last.frames[at++].word;
+  }
+  stack->depth = depth;
+  return at;
+}
+
+}  // namespace
+
+// The same, with the help of what the thread's last walk met. True if that is to be forgotten for what this one did.
+bool Unwinder::WalkRemembered(const StackMemory& memory, StackMemo* memo, Registers* registers, Stack* stack) const {
+  const RememberedStack& last = memo->last();
+  RememberedStack* next = memo->next();
+  const uint16_t generation = modules_->generation();
+  const uint32_t known = last.generation == generation ? last.depth : 0;
+  uint32_t at = 0;      // in `last`: the first frame that is not further down than ours
+  uint32_t common = 0;  // as many frames are as in `last`, and not in `next` yet
+  Registers r = {registers->pc & kFramePcMask, registers->sp, registers->fp};
+  do {
+    while (at < known && last.frames[at].registers.sp < r.sp) at++;
+    if (at < known && last.frames[at].registers == r) {
+      const uint32_t first = at, depth = stack->depth;
+      at = TakeOver(last, first, memory, stack);
+      if (first == 0 && depth == 0)
+        common = at;
+      else
+        memcpy(&next->frames[depth], &last.frames[first], (at - first) * sizeof(RememberedFrame));
+      r = last.frames[at].registers;
+    }
+    next->frames[stack->depth].registers = r;
+  } while (StepRemembered(memory, generation, &r, next, stack));
+  *registers = r;
+  if (common == last.depth && common == stack->depth) return false;
+  memcpy(&next->frames[0], &last.frames[0], common * sizeof(RememberedFrame));
+  next->generation = generation;
+  next->depth = stack->depth;
+  return true;
+}
+
+bool Unwinder::StepRemembered(const StackMemory& memory, uint16_t generation, Registers* registers,
+                              RememberedStack* next, Stack* stack) const {
+  RememberedFrame* frame = &next->frames[stack->depth];
+  if (stack->depth == kMaxStackDepth || !StepCached(memory, generation, registers, frame)) return false;
+  registers->pc &= kFramePcMask;
+  stack->frames[stack->depth++] = frame->word;
+  return true;
 }
 
 Unwinder::Step Unwinder::StepC(const FrameRule& rule, StackMemory* memory, Registers* r, Stack* stack) {
@@ -193,6 +260,8 @@ void Unwinder::Walk(Registers start, HomeStack* home, Stack* stack) {
   Registers registers = start;
   stack->depth = 0;
   stack->flags = 0;
+  StackMemo* memo = dense_ ? StackMemo::Take(memos_, kMemos) : nullptr;
+  if (memo != nullptr) memo->Return(WalkRemembered(memory, memo, &registers, stack));
   do {
     WalkCached(memory, &registers, stack);
   } while (StepOver(&memory, &registers, stack) == Step::kContinue);

@@ -14,16 +14,19 @@
 #include "preload/fork_wiped.h"
 #include "preload/go_boundary.h"
 #include "preload/modules.h"
+#include "preload/stack_memo.h"
 #include "preload/stack_memory.h"
 
 namespace cgoprof {
 
 class Unwinder {
  public:
-  // Both arguments must outlive this object. `boundary` may not be ready (no Go program).
-  void Init(ModuleTable* modules, GoBoundary* boundary) {
+  // Both objects must outlive this one. `boundary` may not be ready (no Go program). `dense`: a thread's next walk
+  // comes soon after its last, so that remembering that pays.
+  void Init(ModuleTable* modules, GoBoundary* boundary, bool dense) {
     modules_ = modules;
     boundary_ = boundary;
+    dense_ = dense;
   }
 
   // Fills `stack` with the frames from `start` on, which is the state right after the hook returns to its caller.
@@ -32,6 +35,7 @@ class Unwinder {
 
  private:
   static constexpr uint32_t kSlots = 8192;
+  static constexpr uint32_t kMemos = 64;
 
   struct CallSite {
     FrameRule rule;
@@ -48,7 +52,11 @@ class Unwinder {
   const Slot* SlotOf(uintptr_t pc) const { return &slots_[HashAddress(pc) >> kSlotShift]; }
   Slot* SlotOf(uintptr_t pc) { return &slots_[HashAddress(pc) >> kSlotShift]; }
 
+  bool StepCached(const StackMemory& memory, uint16_t generation, Registers* registers, RememberedFrame* frame) const;
   void WalkCached(const StackMemory& memory, Registers* registers, Stack* stack) const;
+  bool StepRemembered(const StackMemory& memory, uint16_t generation, Registers* registers, RememberedStack* next,
+                      Stack* stack) const;
+  bool WalkRemembered(const StackMemory& memory, StackMemo* memo, Registers* registers, Stack* stack) const;
   Step StepOver(StackMemory* memory, Registers* registers, Stack* stack);
   CallSite LookUp(uintptr_t pc);
   CallSite Resolve(uintptr_t pc);
@@ -59,7 +67,9 @@ class Unwinder {
 
   ModuleTable* modules_;
   GoBoundary* boundary_;
+  bool dense_;
   Slot slots_[kSlots];
+  StackMemo memos_[kMemos];
 };
 
 }  // namespace cgoprof

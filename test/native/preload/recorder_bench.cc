@@ -17,7 +17,8 @@ ForkWiped wiped;
 struct Parts {
   Parts() {
     modules->Init(segment.writer());
-    unwinder->Init(modules.get(), boundary.get());
+    unwinder->Init(modules.get(), boundary.get(), /*dense=*/false);
+    remembering->Init(modules.get(), boundary.get(), /*dense=*/true);
     buckets.Init(segment.writer());
     live.Init(segment.writer(), wiped.filter);
   }
@@ -25,6 +26,7 @@ struct Parts {
   std::unique_ptr<ModuleTable> modules{new ModuleTable()};
   std::unique_ptr<GoBoundary> boundary{new GoBoundary()};
   std::unique_ptr<Unwinder> unwinder{new Unwinder()};
+  std::unique_ptr<Unwinder> remembering{new Unwinder()};
   BucketTable buckets;
   LiveSet live;
 };
@@ -36,29 +38,34 @@ Parts& parts() {
 
 __thread HomeStack home;
 
-__attribute__((noinline)) void Walk(Stack* stack) {
+__attribute__((noinline)) void Walk(Unwinder* unwinder, Stack* stack) {
   const uintptr_t* frame = static_cast<const uintptr_t*>(__builtin_frame_address(0));
-  parts().unwinder->Walk({frame[1], reinterpret_cast<uintptr_t>(frame + 2), frame[0]}, &home, stack);
+  unwinder->Walk({frame[1], reinterpret_cast<uintptr_t>(frame + 2), frame[0]}, &home, stack);
 }
 
-__attribute__((noinline)) void AtDepth(int depth, benchmark::State* state, Stack* stack) {
+__attribute__((noinline)) void AtDepth(int depth, benchmark::State* state, Unwinder* unwinder, Stack* stack) {
   if (depth > 0) {
-    AtDepth(depth - 1, state, stack);
+    AtDepth(depth - 1, state, unwinder, stack);
   } else {
-    for (auto _ : *state) Walk(stack);
+    for (auto _ : *state) Walk(unwinder, stack);
   }
   benchmark::ClobberMemory();
 }
 
-void WarmWalk(benchmark::State& state) {
+void TimeWalk(benchmark::State* state, Unwinder* unwinder) {
   Stack stack;
-  AtDepth(static_cast<int>(state.range(0)), &state, &stack);
-  state.counters["frames"] = stack.depth;
-  state.counters["per_frame"] =
-      benchmark::Counter(static_cast<double>(stack.depth) * static_cast<double>(state.iterations()),
+  AtDepth(static_cast<int>(state->range(0)), state, unwinder, &stack);
+  state->counters["frames"] = stack.depth;
+  state->counters["per_frame"] =
+      benchmark::Counter(static_cast<double>(stack.depth) * static_cast<double>(state->iterations()),
                          benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
 }
+
+void WarmWalk(benchmark::State& state) { TimeWalk(&state, parts().unwinder.get()); }
 BENCHMARK(WarmWalk)->Arg(5)->Arg(25)->Arg(60);
+
+void RememberedWalk(benchmark::State& state) { TimeWalk(&state, parts().remembering.get()); }
+BENCHMARK(RememberedWalk)->Arg(5)->Arg(25)->Arg(60);
 
 void CompileRuleCold(benchmark::State& state) {
   const uintptr_t pc = reinterpret_cast<uintptr_t>(&AtDepth) + 8;

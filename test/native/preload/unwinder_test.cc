@@ -10,18 +10,20 @@
 
 #include <memory>
 #include <thread>
+#include <vector>
 
 #include "test_segment.h"
 
 namespace cgoprof {
 namespace {
 
-class UnwinderTest : public testing::Test {
+// With and without the memory of the thread's last walk.
+class UnwinderTest : public testing::TestWithParam<bool> {
  protected:
   void SetUp() override {
     ASSERT_TRUE(segment_.created());
     modules_->Init(segment_.writer());
-    unwinder_->Init(modules_.get(), boundary_.get());
+    unwinder_->Init(modules_.get(), boundary_.get(), /*dense=*/GetParam());
   }
   TestSegment segment_;
   std::unique_ptr<ModuleTable> modules_ = std::make_unique<ModuleTable>();
@@ -72,7 +74,7 @@ NOINLINE int Recurse(int depth, Both* both) {
   return Recurse(depth - 1, both) + room[depth % 64];
 }
 
-TEST_F(UnwinderTest, AgreesWithLibgccWithoutFramePointers) {
+TEST_P(UnwinderTest, AgreesWithLibgccWithoutFramePointers) {
   current = unwinder_.get();
   Both both;
   Recurse(40, &both);
@@ -80,13 +82,83 @@ TEST_F(UnwinderTest, AgreesWithLibgccWithoutFramePointers) {
   EXPECT_GT(both.ours.depth, 40u);
 }
 
-TEST_F(UnwinderTest, AgreesFromTheCacheToo) {
+TEST_P(UnwinderTest, AgreesFromTheCacheToo) {
   current = unwinder_.get();
   for (int round = 0; round < 3; round++) {
     Both both;
     Recurse(17, &both);
     ExpectSame(both);
   }
+}
+
+// Stacks that are alike in all ways: the same, or deeper, or another from somewhere in the middle on, with frames of
+// several kinds and sizes.
+struct Wanderer {
+  uint32_t random;
+  int captures;
+  uint32_t Next(uint32_t n) {
+    random = random * 1664525 + 1013904223;
+    return (random >> 16) % n;
+  }
+};
+
+NOINLINE int Wander(int depth, Wanderer* wanderer);
+
+NOINLINE int Small(int depth, Wanderer* wanderer) { return Wander(depth - 1, wanderer) + 1; }
+
+NOINLINE int Large(int depth, Wanderer* wanderer) {
+  volatile char room[509];
+  room[depth] = 1;
+  return Wander(depth - 1, wanderer) + room[depth];
+}
+
+__attribute__((noinline, optimize("no-omit-frame-pointer"))) int WithFramePointer(int depth, Wanderer* wanderer) {
+  volatile char room[48];
+  room[0] = 1;
+  return Wander(depth - 1, wanderer) + room[0];
+}
+
+NOINLINE int Variable(int depth, Wanderer* wanderer) {
+  volatile char* room = static_cast<volatile char*>(__builtin_alloca(16 + wanderer->Next(3) * 32));
+  room[0] = 1;
+  return Wander(depth - 1, wanderer) + room[0];
+}
+
+NOINLINE int Wander(int depth, Wanderer* wanderer) {
+  int sum = 0;
+  do {
+    Both both;
+    Capture(&both);
+    ExpectSame(both);
+    wanderer->captures++;
+    if (depth == 0) return sum;
+    switch (wanderer->Next(4)) {
+      case 0:
+        sum += Small(depth, wanderer);
+        break;
+      case 1:
+        sum += Large(depth, wanderer);
+        break;
+      case 2:
+        sum += WithFramePointer(depth, wanderer);
+        break;
+      default:
+        sum += Variable(depth, wanderer);
+    }
+  } while (wanderer->Next(3) == 0);
+  return sum;
+}
+
+TEST_P(UnwinderTest, AgreesWhateverTheLastStackWas) {
+  current = unwinder_.get();
+  std::vector<std::thread> threads;
+  for (uint32_t seed = 1; seed <= 4; seed++) {
+    threads.emplace_back([seed] {
+      Wanderer wanderer = {seed, 0};
+      while (wanderer.captures < 3000 && !testing::Test::HasFailure()) Wander(12, &wanderer);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
 }
 
 NOINLINE int WithAlloca(int size, Both* both) {
@@ -96,7 +168,7 @@ NOINLINE int WithAlloca(int size, Both* both) {
   return room[size - 1];
 }
 
-TEST_F(UnwinderTest, AgreesThroughVariableFrames) {
+TEST_P(UnwinderTest, AgreesThroughVariableFrames) {
   current = unwinder_.get();
   Both both;
   WithAlloca(1009, &both);
@@ -113,7 +185,7 @@ NOINLINE int Realigned(int a, int b, int c, int d, int e, int f, int g, Both* bo
   return a + b + c + d + e + f + room[g % 128] + more[0];
 }
 
-TEST_F(UnwinderTest, AgreesThroughRealignedStacks) {
+TEST_P(UnwinderTest, AgreesThroughRealignedStacks) {
   current = unwinder_.get();
   Both both;
   Realigned(1, 2, 3, 4, 5, 6, 77, &both);
@@ -126,7 +198,7 @@ int CompareAndCapture(const void* a, const void* b, void* both) {
   return *static_cast<const int*>(a) - *static_cast<const int*>(b);
 }
 
-TEST_F(UnwinderTest, AgreesThroughLibc) {
+TEST_P(UnwinderTest, AgreesThroughLibc) {
   current = unwinder_.get();
   Both both;
   int values[] = {5, 3, 1};
@@ -134,7 +206,7 @@ TEST_F(UnwinderTest, AgreesThroughLibc) {
   ExpectSame(both);
 }
 
-TEST_F(UnwinderTest, EndsAtTheThreadsStart) {
+TEST_P(UnwinderTest, EndsAtTheThreadsStart) {
   current = unwinder_.get();
   Both both;
   std::thread([&both] { Recurse(5, &both); }).join();
@@ -149,7 +221,7 @@ NOINLINE void RaiseHere() {
   __asm__ volatile("");
 }
 
-TEST_F(UnwinderTest, AgreesThroughASignalHandler) {
+TEST_P(UnwinderTest, AgreesThroughASignalHandler) {
   current = unwinder_.get();
   Both both;
   void* first[1];
@@ -169,7 +241,7 @@ TEST_F(UnwinderTest, AgreesThroughASignalHandler) {
   EXPECT_EQ(differing, 1);
 }
 
-TEST_F(UnwinderTest, CutsVeryDeepStacksAtTheRoot) {
+TEST_P(UnwinderTest, CutsVeryDeepStacksAtTheRoot) {
   current = unwinder_.get();
   Both both;
   Recurse(500, &both);
@@ -184,7 +256,7 @@ void Coroutine() {
   swapcontext(&coroutine_context, &main_context);
 }
 
-TEST_F(UnwinderTest, WalksACoroutineAndStopsAtItsEnd) {
+TEST_P(UnwinderTest, WalksACoroutineAndStopsAtItsEnd) {
   current = unwinder_.get();
   constexpr size_t kBytes = 64 << 10, kGuard = 4096;
   char* area = static_cast<char*>(mmap(nullptr, kBytes + 2 * kGuard, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
@@ -203,7 +275,7 @@ TEST_F(UnwinderTest, WalksACoroutineAndStopsAtItsEnd) {
   for (uint32_t i = 0; i < 9; i++) EXPECT_EQ(FramePc(both.ours.frames[i]), both.libgcc[i]) << i;
 }
 
-TEST_F(UnwinderTest, GarbageRegistersEndTheWalk) {
+TEST_P(UnwinderTest, GarbageRegistersEndTheWalk) {
   Stack stack;
   HomeStack none = {0, 0, 255};
   const uintptr_t here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
@@ -216,7 +288,7 @@ TEST_F(UnwinderTest, GarbageRegistersEndTheWalk) {
   }
 }
 
-TEST_F(UnwinderTest, CodeWithoutUnwindTablesIsFlagged) {
+TEST_P(UnwinderTest, CodeWithoutUnwindTablesIsFlagged) {
   // A function in memory of our own: ret.
   uint8_t* code = static_cast<uint8_t*>(
       mmap(nullptr, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
@@ -230,6 +302,9 @@ TEST_F(UnwinderTest, CodeWithoutUnwindTablesIsFlagged) {
   EXPECT_EQ(stack.flags, kStackTruncated);
   munmap(code, 4096);
 }
+
+INSTANTIATE_TEST_SUITE_P(Memory, UnwinderTest, testing::Bool(),
+                         [](const auto& info) { return info.param ? "Dense" : "Sparse"; });
 
 }  // namespace
 }  // namespace cgoprof

@@ -1,0 +1,64 @@
+// The stack that a thread walked last, so that its next walk takes over what has not changed: in exact mode the next
+// allocation mostly comes from the same callers.
+//
+// It is sound by induction. A call site's rule is a function of its PC alone, as long as the modules' generation is the
+// same. So where a walk meets a frame with the PC, SP and FP of a remembered one, and the words that the rule would
+// load are the same as then, the caller is the same too. What a remembered frame costs is those loads and comparisons,
+// which unlike a walk need not wait for each other.
+//
+// A walk reads the memo of the last one and writes the other of two, because it does not know how much of the old will
+// be taken over. Memos belong to nobody: a thread uses the one that its thread pointer hashes to, if no other does.
+#ifndef CGOPROF_PRELOAD_STACK_MEMO_H_
+#define CGOPROF_PRELOAD_STACK_MEMO_H_
+
+#include <stdint.h>
+
+#include "preload/fork_wiped.h"
+#include "preload/go_boundary.h"
+#include "preload/stack_memory.h"
+#include "shared/segment_layout.h"
+
+namespace cgoprof {
+
+struct RememberedFrame {
+  Registers registers;  // pc without what is above kFramePcMask
+  uint64_t word;        // the frame as it stands in a Stack
+  uintptr_t fp_slot;    // where the caller's FP was loaded from; 0: it is still in the register
+};
+
+struct RememberedStack {
+  uint16_t generation;
+  uint32_t depth;
+  RememberedFrame frames[kMaxStackDepth + 1];  // one more: the registers with which the walk went on
+};
+
+class StackMemo {
+ public:
+  // Takes the calling thread's memo. nullptr if another thread has it. A thread that has it already was interrupted
+  // by a signal handler that jumped out, and takes it anew.
+  static StackMemo* Take(StackMemo* memos, uint32_t count);
+
+  // Gives it back; what was written into next() is the last stack from now on, if it is to be `kept`.
+  void Return(bool kept);
+
+  const RememberedStack& last() const { return stacks_[newest_]; }
+  RememberedStack* next() { return &stacks_[1 - newest_]; }
+
+ private:
+  uintptr_t taken_;  // thread pointer of who has it, or 0
+  uint32_t newest_;
+  RememberedStack stacks_[2];
+};
+
+// Whether the step from one remembered frame to the one after it would lead there again.
+inline bool StillLeadsTo(const RememberedFrame& frame, const StackMemory& memory) {
+  const Registers& caller = (&frame + 1)->registers;
+  const uintptr_t return_slot = caller.sp - sizeof(uintptr_t);
+  return memory.Has(return_slot) && (*reinterpret_cast<const uintptr_t*>(return_slot) & kFramePcMask) == caller.pc &&
+         (frame.fp_slot == 0 ||
+          (memory.Has(frame.fp_slot) && *reinterpret_cast<const uintptr_t*>(frame.fp_slot) == caller.fp));
+}
+
+}  // namespace cgoprof
+
+#endif  // CGOPROF_PRELOAD_STACK_MEMO_H_
