@@ -1,6 +1,8 @@
 // See modules.h.
 #include "preload/modules.h"
 
+#include <linux/futex.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/auxv.h>
 
@@ -16,6 +18,35 @@ uint32_t HashPath(const char* path) {
   for (; *path != '\0'; path++) hash = (hash ^ static_cast<uint8_t>(*path)) * 16777619u;
   return hash;
 }
+
+using SignalMask = uint64_t;  // the kernel's: signals 1 to 64
+
+constexpr SignalMask Bit(int signal) { return SignalMask{1} << (signal - 1); }
+
+void SetSignalMask(int how, const SignalMask* mask, SignalMask* before) {
+  RawSyscall(SYS_rt_sigprocmask, how, PointerArg(mask), PointerArg(before), sizeof(SignalMask));
+}
+
+// While it lives, no signal handler runs in this thread: one that jumped out (siglongjmp) or ended the thread would
+// leave the table half read and its lock held. Signals that the kernel raises for what the code itself does are let
+// through: blocked, they would kill the program.
+class SignalsHeldBack {
+ public:
+  SignalsHeldBack() {
+    constexpr SignalMask kFaults = Bit(SIGBUS) | Bit(SIGFPE) | Bit(SIGILL) | Bit(SIGSEGV) | Bit(SIGSYS) | Bit(SIGTRAP);
+    const SignalMask held_back = ~kFaults;
+    SetSignalMask(SIG_BLOCK, &held_back, &before_);
+  }
+  ~SignalsHeldBack() { SetSignalMask(SIG_SETMASK, &before_, nullptr); }
+  SignalsHeldBack(const SignalsHeldBack&) = delete;
+  SignalsHeldBack& operator=(const SignalsHeldBack&) = delete;
+
+ private:
+  SignalMask before_ = 0;
+};
+
+// Never 0; wraps around.
+uint32_t Milliseconds() { return static_cast<uint32_t>(ClockNanoseconds(CLOCK_MONOTONIC_COARSE) / 1000000) | 1; }
 
 bool IsVdso(const Mapping& mapping) { return strcmp(mapping.path, "[vdso]") == 0; }
 
@@ -107,19 +138,30 @@ void ModuleTable::Add(const Mapping& mapping, const ElfImage& image) {
 }
 
 // Threads take turns. One that waited still looks itself: the other may have begun before the library that this thread
-// came from was loaded.
+// came from was loaded. The lock word says since when the lock is held. Nobody waits for a holder that is overdue: it
+// will not come back (a vfork child that was killed; a handler that jumped out at one of the signals let through).
 bool ModuleTable::LockRefresh() {
-  constexpr int kMostYields = 1000;
-  for (int i = 0; i < kMostYields; i++) {
-    if (__atomic_exchange_n(&refreshing_, 1, __ATOMIC_ACQUIRE) == 0) return true;
-    RawSyscall(SYS_sched_yield);
+  constexpr int kMostNaps = 1000;
+  constexpr struct timespec kNap = {0, 1000000};
+  constexpr uint32_t kOverdueMilliseconds = 1000;
+  for (int i = 0; i < kMostNaps; i++) {
+    const uint32_t now = Milliseconds();
+    uint32_t since = 0;
+    if (__atomic_compare_exchange_n(&refreshing_, &since, now, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) return true;
+    // The time once more: the holder may be younger than `now`.
+    if (Milliseconds() - since > kOverdueMilliseconds) return false;
+    RawSyscall(SYS_futex, PointerArg(&refreshing_), FUTEX_WAIT_PRIVATE, since, PointerArg(&kNap));
   }
   return false;
 }
 
-void ModuleTable::UnlockRefresh() { __atomic_store_n(&refreshing_, 0, __ATOMIC_RELEASE); }
+void ModuleTable::UnlockRefresh() {
+  __atomic_store_n(&refreshing_, 0, __ATOMIC_RELEASE);
+  RawSyscall(SYS_futex, PointerArg(&refreshing_), FUTEX_WAKE_PRIVATE, 1);
+}
 
 void ModuleTable::RefreshStale() {
+  const SignalsHeldBack held_back;
   if (!LockRefresh()) return;
   if (__atomic_load_n(&stale_, __ATOMIC_ACQUIRE) != 0) {
     __atomic_store_n(&stale_, 0, __ATOMIC_RELEASE);
@@ -171,8 +213,10 @@ const LoadedModule* ModuleTable::Find(uintptr_t pc) {
   // Looking in vain may take at most a hundredth of the time: code that belongs to no image (a JIT compiler's) is met
   // as often as it allocates.
   constexpr uint64_t kPause = 99;
+  if (ClockNanoseconds(CLOCK_MONOTONIC) < __atomic_load_n(&next_look_ns_, __ATOMIC_RELAXED)) return nullptr;
+  const SignalsHeldBack held_back;
+  if (!LockRefresh()) return nullptr;
   const uint64_t start = ClockNanoseconds(CLOCK_MONOTONIC);
-  if (start < __atomic_load_n(&next_look_ns_, __ATOMIC_RELAXED) || !LockRefresh()) return nullptr;
   module = Search(pc);
   if (module == nullptr) {
     Refresh();

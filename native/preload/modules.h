@@ -76,7 +76,7 @@ class ModuleTable {
   SegmentWriter* segment_;
   uintptr_t program_headers_;  // of the main program: tells which image that is
   uint32_t count_;
-  uint32_t refreshing_;  // lock word of Refresh
+  uint32_t refreshing_;  // lock word of Refresh: 0, or since when it is held
   uint32_t stale_;
   uint32_t generation_;
   uint64_t next_look_ns_;  // CLOCK_MONOTONIC before which PCs in no image are not looked for

@@ -227,19 +227,32 @@ TEST(Programs, ThreadsAreFollowedToTheirLastMoment) {
   EXPECT_EQ(OfSize(segment, 2003), (Totals{101, 0}));
 }
 
+// The stacks of a size must be whole and begin in the library with that name.
+void ExpectLeafIn(const Segment& segment, uint64_t size, const char* library) {
+  for (const SegmentBucket& bucket : segment.buckets) {
+    if (bucket.alloc_bytes != bucket.allocs * size) continue;
+    EXPECT_FALSE(bucket.truncated);
+    ASSERT_GE(bucket.depth, 2u);
+    const uint16_t leaf = segment.frame_modules[bucket.first_frame];
+    ASSERT_NE(leaf, 0);
+    EXPECT_NE(segment.modules[leaf - 1u].path.find(library), std::string::npos);
+  }
+}
+
 TEST(Programs, LibrariesMayComeAndGo) {
   ProgramRun run({"unload", CGOPROF_PROGRAMS "/unloadable.so"});
   ASSERT_TRUE(run.Succeeded()) << run.status();
   const Segment segment = run.Read();
   EXPECT_EQ(OfSize(segment, 7001), (Totals{53, 0}));
-  for (const SegmentBucket& bucket : segment.buckets) {
-    if (bucket.alloc_bytes != bucket.allocs * 7001) continue;
-    EXPECT_FALSE(bucket.truncated);
-    ASSERT_GE(bucket.depth, 2u);
-    const uint16_t leaf = segment.frame_modules[bucket.first_frame];
-    ASSERT_NE(leaf, 0);
-    EXPECT_NE(segment.modules[leaf - 1u].path.find("unloadable.so"), std::string::npos);
-  }
+  ExpectLeafIn(segment, 7001, "unloadable.so");
+}
+
+TEST(Programs, AHandlerThatJumpsOutDoesNotKeepLibrariesFromBeingFound) {
+  ProgramRun run({"jump_out", CGOPROF_PROGRAMS "/unloadable.so"});
+  ASSERT_TRUE(run.Succeeded()) << run.status();
+  const Segment segment = run.Read();
+  EXPECT_EQ(OfSize(segment, 7001), (Totals{1, 0}));
+  ExpectLeafIn(segment, 7001, "unloadable.so");
 }
 
 TEST(Programs, FloatingPointTrapsAndFlagsAreTheProgramsOwn) {
