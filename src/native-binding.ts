@@ -45,7 +45,7 @@ export interface SegmentBucket {
   readonly truncated: boolean;
   /** ... because the goroutine's frames could not be reached. */
   readonly goUnreachable: boolean;
-  /** Return addresses, leaf first. */
+  /** Return addresses, leaf first. Buckets that point at one stack have the same object here, and in frameModules. */
   readonly frames: BigUint64Array;
   /** Module id per frame; 0 = no known module. */
   readonly frameModules: Uint16Array;

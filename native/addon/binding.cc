@@ -127,16 +127,38 @@ Napi::ArrayBuffer CopyToBuffer(Napi::Env env, const std::vector<Number>& numbers
   return buffer;
 }
 
-// A segment can have a million buckets: their property names are made once, and their frames are views of two buffers.
+// The frames of each stack, as views of two buffers. Buckets that point at one stack are given the same two objects, by
+// which TypeScript knows to look at the stack once.
+class StackConverter {
+ public:
+  StackConverter(Napi::Env env, const Segment& segment)
+      : frames_(Napi::Array::New(env, segment.stacks.size())), modules_(Napi::Array::New(env, segment.stacks.size())) {
+    const Napi::ArrayBuffer pcs = CopyToBuffer(env, segment.frame_pcs);
+    const Napi::ArrayBuffer modules = CopyToBuffer(env, segment.frame_modules);
+    for (uint32_t i = 0; i < segment.stacks.size(); ++i) {
+      const Napi::HandleScope scope(env);
+      const auto [first, depth] = segment.stacks[i];
+      frames_[i] = Napi::BigUint64Array::New(env, depth, pcs, first * sizeof(uint64_t));
+      modules_[i] = Napi::Uint16Array::New(env, depth, modules, first * sizeof(uint16_t));
+    }
+  }
+
+  Napi::Value Frames(uint32_t stack) const { return frames_.Get(stack); }
+  Napi::Value Modules(uint32_t stack) const { return modules_.Get(stack); }
+
+ private:
+  Napi::Array frames_;
+  Napi::Array modules_;
+};
+
+// A segment can have a million buckets: their property names are made once.
 class BucketConverter {
  public:
-  BucketConverter(Napi::Env env, const Segment& segment)
-      : env_(env), pcs_(CopyToBuffer(env, segment.frame_pcs)), modules_(CopyToBuffer(env, segment.frame_modules)) {
+  BucketConverter(Napi::Env env, const Segment& segment) : env_(env), stacks_(env, segment) {
     for (size_t i = 0; i < std::size(kNames); ++i) names_[i] = Text(env, kNames[i]);
   }
 
   Napi::Value Convert(const SegmentBucket& bucket) const {
-    const size_t first = bucket.first_frame;
     const Napi::Value values[] = {
         SafeInteger(env_, bucket.kind),
         SafeInteger(env_, bucket.size_class),
@@ -147,8 +169,8 @@ class BucketConverter {
         Flag(env_, bucket.torn),
         Flag(env_, bucket.truncated),
         Flag(env_, bucket.go_unreachable),
-        Napi::BigUint64Array::New(env_, bucket.depth, pcs_, first * sizeof(uint64_t)),
-        Napi::Uint16Array::New(env_, bucket.depth, modules_, first * sizeof(uint16_t)),
+        stacks_.Frames(bucket.stack),
+        stacks_.Modules(bucket.stack),
     };
     static_assert(std::size(values) == std::size(kNames));
     Napi::Object object = Napi::Object::New(env_);
@@ -162,8 +184,7 @@ class BucketConverter {
                                            "torn", "truncated", "goUnreachable", "frames", "frameModules"};
 
   const Napi::Env env_;
-  const Napi::ArrayBuffer pcs_;
-  const Napi::ArrayBuffer modules_;
+  const StackConverter stacks_;
   napi_value names_[std::size(kNames)];
 };
 

@@ -335,6 +335,19 @@ void ResolveIndices(Segment* segment) {
   }
 }
 
+// Lets buckets that point at one stack share it, so that a million of them cost no more than one. By sorting, since a
+// file can be made so that its stacks collide in a hash table.
+void ShareStacks(Segment* segment) {
+  std::vector<SegmentStack>& stacks = segment->stacks;
+  for (const SegmentBucket& bucket : segment->buckets) stacks.push_back({bucket.first_frame, bucket.depth});
+  std::sort(stacks.begin(), stacks.end());
+  stacks.erase(std::unique(stacks.begin(), stacks.end()), stacks.end());
+  for (SegmentBucket& bucket : segment->buckets) {
+    const SegmentStack stack = {bucket.first_frame, bucket.depth};
+    bucket.stack = static_cast<uint32_t>(std::lower_bound(stacks.begin(), stacks.end(), stack) - stacks.begin());
+  }
+}
+
 }  // namespace
 
 SegmentReadResult ReadSegment(const char* path) {
@@ -345,6 +358,7 @@ SegmentReadResult ReadSegment(const char* path) {
       pass.ReadStacks(&segment->frame_pcs, &segment->frame_modules) && pass.ReadModules(&segment->modules) &&
       pass.DescribeHeader(&segment->header)) {
     ResolveIndices(segment);
+    ShareStacks(segment);
   }
   result.error = pass.error();
   return result;

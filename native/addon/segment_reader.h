@@ -63,13 +63,26 @@ struct SegmentBucket {
   bool go_unreachable = false;  // ... because the goroutine could not be read
   uint32_t first_frame = 0;     // into Segment::frame_pcs; first_frame + depth <= its size
   uint32_t depth = 0;           // <= kMaxStackDepth
+  uint32_t stack = 0;           // into Segment::stacks: those two, shared with the other buckets of the stack
+};
+
+// As in SegmentBucket.
+struct SegmentStack {
+  uint32_t first_frame = 0;
+  uint32_t depth = 0;
+
+  bool operator==(const SegmentStack& other) const { return first_frame == other.first_frame && depth == other.depth; }
+  bool operator<(const SegmentStack& other) const {
+    return first_frame != other.first_frame ? first_frame < other.first_frame : depth < other.depth;
+  }
 };
 
 struct Segment {
   SegmentHeader header;
   std::vector<SegmentModule> modules;
   std::vector<SegmentBucket> buckets;
-  // The stack region, split: buckets share it, so that a file cannot make its frames count twice.
+  std::vector<SegmentStack> stacks;  // each once, however many buckets point at it
+  // The stack region, split.
   std::vector<uint64_t> frame_pcs;
   std::vector<uint16_t> frame_modules;  // id of one of `modules`, or 0
 };

@@ -146,6 +146,18 @@ describe('readSegment', () => {
     });
   });
 
+  it('hands buckets of one stack the same frames', () => {
+    const segment = smallSegment();
+    for (const [index, depth] of [2, 1, 2].entries()) {
+      addBucket(segment, index, { stack: 0, depth, flags: 0, started: 5, finished: 5 });
+    }
+    const [first, shorter, third] = native.readSegment(fileOf(segment.bytes)).buckets;
+    expect(first?.frames).toHaveLength(2);
+    expect(third?.frames).toBe(first?.frames);
+    expect(third?.frameModules).toBe(first?.frameModules);
+    expect(shorter?.frames).toHaveLength(1);
+  });
+
   it('hands back the header alone', () => {
     expect(native.readSegmentHeader(fileOf(smallSegment().bytes))).toEqual(SMALL_HEADER);
   });

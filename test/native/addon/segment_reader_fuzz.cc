@@ -59,6 +59,7 @@ void Check(const Segment& segment) {
   for (const SegmentBucket& bucket : segment.buckets) {
     if (bucket.depth > kMaxStackDepth) abort();
     if (size_t{bucket.first_frame} + bucket.depth > segment.frame_pcs.size()) abort();
+    if (!(segment.stacks.at(bucket.stack) == SegmentStack{bucket.first_frame, bucket.depth})) abort();
   }
 }
 

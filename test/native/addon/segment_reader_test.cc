@@ -154,6 +154,23 @@ TEST(SegmentReader, ReadsMoreBucketsThanOneChunkHolds) {
   for (uint32_t i = 1; i < kBucketsAdded; ++i) ASSERT_EQ(segment.buckets[i].allocs, i);
 }
 
+TEST(SegmentReader, BucketsThatPointAtOneStackShareIt) {
+  SegmentBuilder builder;
+  builder.AddStack(std::vector<uint64_t>(211, MakeFrame(0, 0x1000)));
+  builder.AddBucket(PublishedBucket(101, 7));
+  builder.AddBucket(PublishedBucket(3, 5));
+  builder.AddBucket(PublishedBucket(101, 7));
+  builder.AddBucket(PublishedBucket(101, 6));
+  // Cut down to the same.
+  builder.AddBucket(PublishedBucket(208, 4));
+  builder.AddBucket(PublishedBucket(208, 5));
+  const Segment segment = ReadGood(builder.Build());
+  EXPECT_EQ(segment.stacks, (std::vector<SegmentStack>{{3, 5}, {101, 6}, {101, 7}, {208, 3}}));
+  std::vector<uint32_t> stacks;
+  for (const SegmentBucket& bucket : segment.buckets) stacks.push_back(bucket.stack);
+  EXPECT_EQ(stacks, (std::vector<uint32_t>{2, 0, 2, 1, 3, 3}));
+}
+
 TEST(SegmentReader, StepsOverWhatANewerMinorAdded) {
   SegmentBuilder builder = SmallSegment();
   builder.AddBucket(PublishedBucket(1, 2));
