@@ -49,6 +49,12 @@ NativeError CheckPreamble(const Header& header, size_t bytes) {
   return {};
 }
 
+// What a region may have committed, records.
+uint64_t MaxRecords(uint32_t id, uint32_t stride) {
+  const uint64_t in_memory = kMaxRegionBytes / stride;
+  return id == kBuckets ? std::min(in_memory, kMaxBuckets) : in_memory;
+}
+
 NativeError CheckRegion(const Header& header, uint32_t id) {
   const Region& region = header.regions[id];
   const std::string name = std::string("region ") + kRegionFacts[id].name;
@@ -61,7 +67,7 @@ NativeError CheckRegion(const Header& header, uint32_t id) {
       region.capacity > (header.file_bytes - region.offset) / region.stride) {
     return Damaged(name + " does not lie within the file");
   }
-  if (std::min(region.committed, region.capacity) > kMaxRegionBytes / region.stride) {
+  if (std::min(region.committed, region.capacity) > MaxRecords(id, region.stride)) {
     return Damaged(name + " claims more memory than any segment has");
   }
   return {};
@@ -150,7 +156,7 @@ bool SegmentPass::CountNow(RegionId id, uint64_t* count) {
   Region now;
   if (!file_.Read(offsetof(Header, regions) + id * sizeof(Region), &now, sizeof(now))) return Fail(CutShort());
   const Region& checked = header_.regions[id];
-  *count = std::min({now.used, now.committed, checked.capacity, kMaxRegionBytes / checked.stride});
+  *count = std::min({now.used, now.committed, checked.capacity, MaxRecords(id, checked.stride)});
   return true;
 }
 
@@ -348,6 +354,13 @@ void ShareStacks(Segment* segment) {
   }
 }
 
+// The writer's stacks do not overlap, so they have no more frames than their region. Those of a made-up file may.
+NativeError CheckFrameCount(const std::vector<SegmentStack>& stacks) {
+  uint64_t frames = 0;
+  for (const SegmentStack& stack : stacks) frames += stack.depth;
+  return frames > kMaxFrames ? Damaged("its stacks claim more frames than any segment has") : NativeError();
+}
+
 }  // namespace
 
 SegmentReadResult ReadSegment(const char* path) {
@@ -359,8 +372,10 @@ SegmentReadResult ReadSegment(const char* path) {
       pass.DescribeHeader(&segment->header)) {
     ResolveIndices(segment);
     ShareStacks(segment);
+    result.error = CheckFrameCount(segment->stacks);
+  } else {
+    result.error = pass.error();
   }
-  result.error = pass.error();
   return result;
 }
 

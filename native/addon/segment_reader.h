@@ -17,9 +17,11 @@
 
 namespace cgoprof {
 
-// Limits on what one file can make the reader do; the writer stays below half of them.
+// Limits on what one file can make the reader do, and those who work on what it read; the writer uses half at most.
 inline constexpr uint64_t kMaxRegionBytes = uint64_t{1} << 30;  // committed bytes of one region
 inline constexpr uint32_t kMaxStride = kSegmentPage;            // bytes per record
+inline constexpr uint64_t kMaxBuckets = uint64_t{1} << 21;      // committed
+inline constexpr uint64_t kMaxFrames = uint64_t{1} << 26;       // of all stacks, each counted once
 
 struct SegmentHeader {
   uint16_t abi_major = 0;
@@ -81,7 +83,7 @@ struct Segment {
   SegmentHeader header;
   std::vector<SegmentModule> modules;
   std::vector<SegmentBucket> buckets;
-  std::vector<SegmentStack> stacks;  // each once, however many buckets point at it
+  std::vector<SegmentStack> stacks;  // each once, however many buckets point at it; kMaxFrames in all
   // The stack region, split.
   std::vector<uint64_t> frame_pcs;
   std::vector<uint16_t> frame_modules;  // id of one of `modules`, or 0

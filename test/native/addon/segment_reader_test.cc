@@ -285,6 +285,32 @@ TEST(SegmentReader, RefusesASparseFileThatClaimsMoreThanAnySegmentHas) {
   EXPECT_EQ(error.message, "damaged segment: region stacks claims more memory than any segment has");
 }
 
+TEST(SegmentReader, RefusesMoreBucketsThanAnySegmentHas) {
+  std::string bytes = SmallSegment().Build();
+  Region* buckets = &HeaderOf(&bytes)->regions[kBuckets];
+  buckets->offset = bytes.size();
+  buckets->capacity = buckets->committed = kMaxBuckets + 1;
+  HeaderOf(&bytes)->file_bytes = bytes.size() + (kMaxBuckets + 1) * sizeof(Bucket);
+  const TempFile file(bytes);
+  ASSERT_EQ(ftruncate(file.fd(), static_cast<off_t>(HeaderOf(&bytes)->file_bytes)), 0);
+  const NativeError error = ReadSegment(file.path()).error;
+  EXPECT_EQ(error.message, "damaged segment: region buckets claims more memory than any segment has");
+}
+
+// A few megabytes of stacks that overlap could otherwise have a hundred times as many frames.
+TEST(SegmentReader, RefusesMoreFramesThanAnySegmentHas) {
+  constexpr uint32_t kStacksAllowed = kMaxFrames / kMaxStackDepth;
+  SegmentBuilder builder;
+  builder.AddStack(std::vector<uint64_t>(kStacksAllowed + kMaxStackDepth));
+  for (uint32_t i = 0; i < kStacksAllowed; ++i) builder.AddBucket(PublishedBucket(i, kMaxStackDepth));
+  builder.AddBucket(PublishedBucket(0, kMaxStackDepth));
+  EXPECT_EQ(ReadGood(builder.Build()).stacks.size(), kStacksAllowed);
+  builder.AddBucket(PublishedBucket(0, 1));
+  const NativeError error = ReadBytes(builder.Build()).error;
+  EXPECT_EQ(error.code, "SEGMENT_DAMAGED");
+  EXPECT_EQ(error.message, "damaged segment: its stacks claim more frames than any segment has");
+}
+
 TEST(SegmentReader, TellsWhyAFileCannotBeOpened) {
   const NativeError missing = ReadSegment("/nonexistent/segment").error;
   EXPECT_EQ(missing.code, "ENOENT");
