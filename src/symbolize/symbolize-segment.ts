@@ -37,10 +37,10 @@ export type Symbolizer = Pick<NativeBinding, 'symbolizeModule'>;
 /** Return addresses per module id, each once. */
 function collectAddresses(segment: Segment): Map<number, Set<bigint>> {
   const perModule = new Map(segment.modules.map(({ id }) => [id, new Set<bigint>()]));
-  for (const { frames, frameModules } of segment.buckets) {
-    frames.forEach((pc, i) => {
-      perModule.get(frameModules[i] ?? 0)?.add(pc);
-    });
+  // Buckets of one stack share its frames.
+  const stacks = new Map(segment.buckets.map(({ frames, frameModules }) => [frames, frameModules]));
+  for (const [frames, frameModules] of stacks) {
+    for (let i = 0; i < frames.length; i++) perModule.get(frameModules[i] ?? 0)?.add(frames[i] ?? 0n);
   }
   return perModule;
 }

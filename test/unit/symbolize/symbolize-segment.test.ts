@@ -80,6 +80,19 @@ test('each address of each module is looked up once, moved back into the call an
   expect(warnings).toEqual([]);
 });
 
+test('a stack that buckets share is looked at once', async () => {
+  let looks = 0;
+  const get = (target: BigUint64Array, key: string | symbol) => {
+    if (key === '0') looks++;
+    return Reflect.get(target, key);
+  };
+  const shared = bucket({ frames: new Proxy(BigUint64Array.of(0x401100n), { get }), frameModules: Uint16Array.of(1) });
+  const fake = new FakeSymbolizer();
+  await symbolizeSegment({ ...STACKS, buckets: [shared, { ...shared, sizeClass: 7 }] }, options(), fake);
+  expect(looks).toBe(1);
+  expect(fake.addresses).toEqual([[0x4010ffn]]);
+});
+
 test('our own view has one root for debug files', async () => {
   const fake = new FakeSymbolizer();
   const modules = [{ ...MAIN, path: join(root, MAIN.path) }];
