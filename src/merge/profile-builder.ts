@@ -66,6 +66,9 @@ export interface PlacedMapping {
   readonly shift: bigint;
 }
 
+/** More than a Map has room for, and few enough for the square to be a safe integer. */
+const MAX_LABEL_SETS = 2 ** 26;
+
 /** Granularity of mapping addresses. Bytes. */
 const PAGE = 4096n;
 
@@ -111,8 +114,11 @@ export class ProfileBuilder {
   readonly #locationIds = new Map<string, number>();
   readonly #labelSets: Label[][] = [];
   readonly #labelSetIds = new Map<string, number>();
-  readonly #samples = new Map<string, Sample>();
-  #keyBytes = Buffer.alloc(0);
+  readonly #stacks: number[][] = [];
+  readonly #stackIds = new Map<string, number>();
+  /** By stack and labels. */
+  readonly #samples = new Map<number, Sample>();
+  #keyIds = new Uint32Array(0);
 
   get hasMappings(): boolean {
     return this.#mappingSpecs.length > 0;
@@ -194,16 +200,17 @@ export class ProfileBuilder {
   /**
    * Adds values to the sample with this stack and these labels. All zero: leaves no trace.
    *
-   * @param locations Leaf first.
+   * @param locations Leaf first. Kept: must not change any more.
    * @param labels From {@link addLabels}.
    * @param values One per sample type.
    */
-  addSample(locations: readonly number[], labels: number, values: readonly Int64[]): void {
+  addSample(locations: number[], labels: number, values: readonly Int64[]): void {
     if (values.every((value) => value === 0)) return;
-    const key = this.#sampleKey(locations, labels);
+    const stack = this.#stackId(locations);
+    const key = stack * MAX_LABEL_SETS + labels;
     const known = this.#samples.get(key);
     if (known === undefined) {
-      const sample = new Sample({ locationId: [...locations], value: [...values] });
+      const sample = new Sample({ locationId: this.#stacks[stack] ?? [], value: [...values] });
       sample.label = this.#labelSets[labels] ?? [];
       this.#samples.set(key, sample);
     } else {
@@ -211,13 +218,22 @@ export class ProfileBuilder {
     }
   }
 
+  /** Stacks may be deep, and stand in many samples: each is kept once. */
+  #stackId(locations: number[]): number {
+    const key = this.#stackKey(locations);
+    let id = this.#stackIds.get(key);
+    if (id === undefined) {
+      id = this.#stacks.push(locations) - 1;
+      this.#stackIds.set(key, id);
+    }
+    return id;
+  }
+
   /** The ids' bytes as a one-byte string: far cheaper to make and to compare than their digits. */
-  #sampleKey(locations: readonly number[], labels: number): string {
-    const bytes = 4 * (locations.length + 1);
-    if (this.#keyBytes.length < bytes) this.#keyBytes = Buffer.alloc(2 * bytes);
-    this.#keyBytes.writeUInt32LE(labels, 0);
-    for (let i = 0; i < locations.length; i++) this.#keyBytes.writeUInt32LE(locations[i] ?? 0, 4 * (i + 1));
-    return this.#keyBytes.toString('latin1', 0, bytes);
+  #stackKey(locations: readonly number[]): string {
+    if (this.#keyIds.length < locations.length) this.#keyIds = new Uint32Array(2 * locations.length);
+    this.#keyIds.set(locations);
+    return Buffer.from(this.#keyIds.buffer).toString('latin1', 0, 4 * locations.length);
   }
 
   /** The profile. The builder must not be used afterwards. */
