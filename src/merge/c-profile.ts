@@ -28,18 +28,32 @@ const TRUNCATED = '[truncated stack]';
 const GO_UNREACHABLE = '[goroutine not reachable]';
 
 /** One location, before functions are shared. */
-interface Frame {
-  readonly mappingId: number;
-  /** Inside the call: return address - 1, as in Go's profiles. */
-  readonly address: bigint;
-  /** Innermost inlined function first, never empty. */
-  readonly lines: readonly SourceLine[];
+class Frame {
+  /** In the builder, once a stack has shown it. */
+  locationId: number | undefined;
+
+  /**
+   * @param address Inside the call: return address - 1, as in Go's profiles.
+   * @param lines Innermost inlined function first, never empty.
+   */
+  constructor(
+    readonly mappingId: number,
+    readonly address: bigint,
+    readonly lines: readonly SourceLine[],
+  ) {}
+
+  /** With some of its lines; undefined when there are none. */
+  withLines(lines: readonly SourceLine[]): Frame | undefined {
+    return lines.length > 0 ? new Frame(this.mappingId, this.address, lines) : undefined;
+  }
 }
 
 interface FilteredFrame {
   readonly whole: Frame;
   /** Without the lines that are hidden wherever they stand; undefined when none is left. */
   readonly shown: Frame | undefined;
+  /** What is left of that at the leaf: there the allocator is hidden as well. */
+  readonly leaf: Frame | undefined;
 }
 
 function nameOnly(name: string): SourceLine {
@@ -59,32 +73,17 @@ function sampleValues(bucket: SegmentBucket, rate: number): Int64[] {
   return [...scaleHeapSample(bucket.allocs, bucket.allocBytes, rate), ...scaleHeapSample(inUse, inUseBytes, rate)];
 }
 
-function sampleLabels(bucket: SegmentBucket): LabelSpec[] {
+function sampleLabels(blockSize: number): LabelSpec[] {
   const labels: LabelSpec[] = [{ key: ALLOCATOR_LABEL, str: 'c', num: 0, unit: '' }];
-  const blockSize = Math.floor(bucket.allocBytes / bucket.allocs);
   if (blockSize > 0) labels.push({ key: BYTES_LABEL, str: '', num: blockSize, unit: '' });
   return labels;
 }
 
-/** The frame without its first lines; undefined when that is all of them. */
-function dropLines(frame: Frame, count: number): Frame | undefined {
-  if (count === 0) return frame;
-  return count < frame.lines.length ? { ...frame, lines: frame.lines.slice(count) } : undefined;
-}
-
-/** Leaves out the allocator at the leaf: the first line that stays is the one that called it. */
-function dropAllocator(stack: readonly Frame[]): Frame[] {
-  const [leaf, ...callers] = stack;
-  if (leaf === undefined) return [];
-  const firstCaller = leaf.lines.findIndex((line) => !isAllocator(line));
-  const rest = dropLines(leaf, firstCaller < 0 ? leaf.lines.length : firstCaller);
-  return rest === undefined ? dropAllocator(callers) : [rest, ...callers];
-}
-
-/** What is left of a stack; but one of nothing but hidden frames is kept whole. */
-function visibleFrames(stack: readonly FilteredFrame[]): Frame[] {
-  const visible = dropAllocator(stack.flatMap(({ shown }) => shown ?? []));
-  return visible.length > 0 ? visible : stack.map(({ whole }) => whole);
+/** Leaves out the allocator at the leaf end: the first line that stays is the one that called it. */
+function dropAllocator(frame: Frame): Frame | undefined {
+  const first = frame.lines.findIndex((line) => !isAllocator(line));
+  if (first === 0) return frame;
+  return frame.withLines(first < 0 ? [] : frame.lines.slice(first));
 }
 
 /** Turns buckets' frames into the builder's locations. */
@@ -92,7 +91,10 @@ class Locator {
   readonly #modules: ReadonlyMap<number, SegmentModule>;
   /** Module id → return address. Most frames stand in many stacks. */
   readonly #frames = new Map<number, Map<bigint, FilteredFrame>>();
-  readonly #locations = new Map<Frame, number>();
+  /** SegmentBucket.frames → locations. */
+  readonly #stacks = new Map<BigUint64Array, number[]>();
+  readonly #truncated = new Frame(0, 0n, [nameOnly(TRUNCATED)]);
+  readonly #goUnreachable = new Frame(0, 0n, [nameOnly(GO_UNREACHABLE)]);
 
   constructor(
     private readonly symbolized: SymbolizedSegment,
@@ -107,13 +109,29 @@ class Locator {
 
   /** Locations of a bucket's stack, leaf first. */
   locate(bucket: SegmentBucket): number[] {
-    const stack = Array.from(bucket.frames, (pc, i) => this.#frame(bucket.frameModules[i] ?? 0, pc));
-    const visible = visibleFrames(stack);
-    if (bucket.truncated || bucket.goUnreachable) {
-      const lines = [nameOnly(bucket.goUnreachable ? GO_UNREACHABLE : TRUNCATED)];
-      visible.push({ mappingId: 0, address: 0n, lines });
+    let stack = this.#stacks.get(bucket.frames);
+    if (stack === undefined) {
+      stack = this.#visible(bucket) ?? this.#whole(bucket);
+      this.#stacks.set(bucket.frames, stack);
     }
-    return visible.map((frame) => this.#location(frame));
+    if (!bucket.truncated && !bucket.goUnreachable) return stack;
+    return [...stack, this.#location(bucket.goUnreachable ? this.#goUnreachable : this.#truncated)];
+  }
+
+  /** What is left of a stack without the hidden frames; undefined when nothing is. */
+  #visible({ frames, frameModules }: SegmentBucket): number[] | undefined {
+    const locations: number[] = [];
+    for (let i = 0; i < frames.length; i++) {
+      const { shown, leaf } = this.#frame(frameModules[i] ?? 0, frames[i] ?? 0n);
+      const frame = locations.length === 0 ? leaf : shown;
+      if (frame !== undefined) locations.push(this.#location(frame));
+    }
+    return locations.length > 0 ? locations : undefined;
+  }
+
+  /** A stack of nothing but hidden frames is kept whole. */
+  #whole({ frames, frameModules }: SegmentBucket): number[] {
+    return Array.from(frames, (pc, i) => this.#location(this.#frame(frameModules[i] ?? 0, pc).whole));
   }
 
   #frame(moduleId: number, pc: bigint): FilteredFrame {
@@ -137,33 +155,28 @@ class Locator {
   }
 
   #filter(whole: Frame, isWrapper: boolean): FilteredFrame {
-    if (isWrapper) return { whole, shown: undefined };
-    const lines = whole.lines.filter((line) => isShown(line, this.showPlumbing));
-    return { whole, shown: lines.length > 0 ? { ...whole, lines } : undefined };
+    const shown = whole.withLines(isWrapper ? [] : whole.lines.filter((line) => isShown(line, this.showPlumbing)));
+    return { whole, shown, leaf: shown && dropAllocator(shown) };
   }
 
   #makeFrame(moduleId: number, pc: bigint): Frame {
     const address = pc - 1n;
     const module = this.#modules.get(moduleId);
-    if (module === undefined) return { mappingId: 0, address, lines: [nameOnly(addressName('', address))] };
+    if (module === undefined) return new Frame(0, address, [nameOnly(addressName('', address))]);
     const { id, shift } = this.builder.addMapping(moduleMapping(module));
     const known = this.symbolized.locations.get(moduleId)?.get(pc)?.lines ?? [];
     const lines = known.length > 0 ? known : [nameOnly(addressName(module.path, address - module.bias))];
-    return { mappingId: id, address: address + shift, lines };
+    return new Frame(id, address + shift, lines);
   }
 
   #location(frame: Frame): number {
-    let id = this.#locations.get(frame);
-    if (id === undefined) {
-      const lines = frame.lines.map(({ line, ...fn }) => ({
-        functionId: this.builder.addFunction(fn),
-        line,
-        column: 0,
-      }));
-      id = this.builder.addLocation(frame.mappingId, frame.address, lines);
-      this.#locations.set(frame, id);
-    }
-    return id;
+    frame.locationId ??= this.#addLocation(frame);
+    return frame.locationId;
+  }
+
+  #addLocation({ mappingId, address, lines }: Frame): number {
+    const specs = lines.map(({ line, ...fn }) => ({ functionId: this.builder.addFunction(fn), line, column: 0 }));
+    return this.builder.addLocation(mappingId, address, specs);
   }
 }
 
@@ -181,10 +194,13 @@ export function cProfile(symbolized: SymbolizedSegment, options: CProfileOptions
   const { header, buckets } = symbolized.segment;
   const builder = new ProfileBuilder();
   const locator = new Locator(symbolized, builder, options.showPlumbing);
+  const labelSets = new Map<number, number>();
   for (const bucket of buckets) {
     if (bucket.kind !== KIND_HEAP || bucket.allocs === 0) continue;
-    const locations = locator.locate(bucket);
-    builder.addSample(locations, builder.addLabels(sampleLabels(bucket)), sampleValues(bucket, header.sampleRate));
+    const blockSize = Math.floor(bucket.allocBytes / bucket.allocs);
+    const labels = labelSets.get(blockSize) ?? builder.addLabels(sampleLabels(blockSize));
+    labelSets.set(blockSize, labels);
+    builder.addSample(locator.locate(bucket), labels, sampleValues(bucket, header.sampleRate));
   }
   return builder.build({
     timeNanos: options.timeNanos ?? BigInt(Date.now()) * 1_000_000n,

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { cProfile } from '../../../src/merge/c-profile.js';
 import { readProfile } from '../../support/read-profile.js';
-import { LIBRARY, MAIN, type SegmentTable, symbolizedSegment } from '../../support/segment-fixture.js';
+import { bucket, LIBRARY, MAIN, type SegmentTable, symbolizedSegment } from '../../support/segment-fixture.js';
 
 function read(table: SegmentTable, showPlumbing = false) {
   return readProfile(cProfile(symbolizedSegment(table), { showPlumbing, timeNanos: 1_234_567_890_123_456_789n }));
@@ -172,6 +172,24 @@ describe('stacks', () => {
       ['leak@leak.c:7', '[goroutine not reachable]'],
       ['leak@leak.c:7'],
     ]);
+  });
+
+  test('are kept once, and looked at once where buckets share them', () => {
+    const { segment, locations } = symbolizedSegment({ buckets: [{ ...LEAK, stack: ['leak@leak.c:7', 'main'] }] });
+    const [leak = bucket({})] = segment.buckets;
+    let looks = 0;
+    const get = (target: BigUint64Array, key: string | symbol) => {
+      if (key === '0') looks++;
+      return Reflect.get(target, key);
+    };
+    const shared = { ...leak, frames: new Proxy(leak.frames, { get }) };
+    const buckets = [shared, { ...shared, allocBytes: 3 * 211 }, { ...leak, allocBytes: 3 * 101 }];
+    const profile = cProfile({ segment: { ...segment, buckets }, locations }, { showPlumbing: false });
+    expect(looks).toBe(1);
+    const [first, second, third] = profile.sample.map(({ locationId }) => locationId);
+    expect(first).toHaveLength(2);
+    expect(second).toBe(first);
+    expect(third).toBe(first);
   });
 
   test('frames without a name keep their address in the file, or in memory', () => {
