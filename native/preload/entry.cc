@@ -13,6 +13,7 @@
 #include "preload/prune.h"
 #include "preload/raw_syscall.h"
 #include "preload/recorder.h"
+#include "preload/start_failure.h"
 #include "preload/text.h"
 
 extern "C" char** environ;
@@ -86,8 +87,11 @@ __attribute__((constructor)) void Load() {
   const uint64_t own_run = settings.keep ? settings.run_id : 0;
   const uint64_t lost = PruneDeadSegments(settings.directory, own_run);
   SegmentConfig config = {settings.directory, settings.rate, settings.run_id, CapacityFor(settings.rate), lost};
-  while (!StartRecorder(config, is_go) && PruneOldestIfFull(settings.directory, own_run, &config.pruned_segments)) {
-  }
+  bool started;
+  do {
+    started = StartRecorder(config, is_go);
+  } while (!started && PruneOldestIfFull(settings.directory, own_run, &config.pruned_segments));
+  if (!started) LeaveStartFailure(RecorderFailure());
 }
 
 __attribute__((destructor)) void Unload() { FinishRecorder(keep_segment); }

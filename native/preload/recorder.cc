@@ -24,6 +24,7 @@ struct Recorder {
   GoBoundary boundary;
   Unwinder unwinder;
   uint64_t rate;
+  bool can_fork;  // without harm to the child
 };
 Recorder recorder;  // zeros until StartRecorder; pages that are not used cost nothing
 
@@ -77,7 +78,8 @@ void Record(uintptr_t address, size_t size, const Registers& caller) {
 }  // namespace
 
 bool StartRecorder(const SegmentConfig& config, bool is_go) {
-  if (!WipeOnFork(&fork_wiped) || !recorder.segment.Create(config)) return false;
+  recorder.can_fork = WipeOnFork(&fork_wiped);
+  if (!recorder.can_fork || !recorder.segment.Create(config)) return false;
   recorder.rate = config.sample_rate;
   recorder.buckets.Init(&recorder.segment);
   recorder.live.Init(&recorder.segment, fork_wiped.filter);
@@ -89,6 +91,8 @@ bool StartRecorder(const SegmentConfig& config, bool is_go) {
   thread_state.bytes_to_sample = 0;
   return true;
 }
+
+const char* RecorderFailure() { return recorder.can_fork ? recorder.segment.failure() : "kernel"; }
 
 const Header* RecorderHeader() { return recorder.segment.header(); }
 

@@ -75,6 +75,9 @@ maybe:
 // False if it cannot be done; nothing changes then.
 bool StartRecorder(const SegmentConfig& config, bool is_go);
 
+// Why StartRecorder failed, in a word that the tool knows (src/collect/start-failure.ts).
+const char* RecorderFailure();
+
 // The header of the segment that is recorded into; for tests.
 const Header* RecorderHeader();
 

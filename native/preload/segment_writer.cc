@@ -54,21 +54,6 @@ bool KeepsPages(long directory) {
   return type == kTmpfs || type == kRamfs || type == kExt || type == kXfs;
 }
 
-// Opens the directory, which must be ours and closed to others: whoever could write there could feed the tool, and
-// whoever could read it would see the program's memory addresses.
-long OpenDirectory(const char* path) {
-  RawSyscall(SYS_mkdirat, AT_FDCWD, PointerArg(path), 0700);
-  const long fd = RawSyscall(SYS_openat, AT_FDCWD, PointerArg(path), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  if (IsError(fd)) return -1;
-  struct stat info = {};
-  const long result = RawSyscall(SYS_fstat, fd, PointerArg(&info));
-  const bool ours =
-      !IsError(result) && info.st_uid == static_cast<uid_t>(RawSyscall(SYS_geteuid)) && (info.st_mode & 0077) == 0;
-  if (ours && KeepsPages(fd)) return fd;
-  RawSyscall(SYS_close, fd);
-  return -1;
-}
-
 // A file longer than RLIMIT_FSIZE cannot be made, and trying raises SIGXFSZ, which would kill the program.
 bool FileSizeAllowed(uint64_t bytes) {
   struct rlimit limit = {};
@@ -121,12 +106,34 @@ void SegmentWriter::LayOut(const SegmentCapacity& c) {
   file_bytes_ = offset;
 }
 
+bool SegmentWriter::Fail(const char* why) {
+  failure_ = why;
+  return false;
+}
+
+// Opens the directory, which must be ours and closed to others: whoever could write there could feed the tool, and
+// whoever could read it would see the program's memory addresses. -1 if that cannot be.
+int SegmentWriter::OpenDirectory(const char* path) {
+  RawSyscall(SYS_mkdirat, AT_FDCWD, PointerArg(path), 0700);
+  const long fd = RawSyscall(SYS_openat, AT_FDCWD, PointerArg(path), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  Fail("directory");
+  if (IsError(fd)) return -1;
+  struct stat info = {};
+  const long result = RawSyscall(SYS_fstat, fd, PointerArg(&info));
+  const bool ours =
+      !IsError(result) && info.st_uid == static_cast<uid_t>(RawSyscall(SYS_geteuid)) && (info.st_mode & 0077) == 0;
+  if (ours && KeepsPages(fd)) return static_cast<int>(fd);
+  if (ours) Fail("file-system");
+  RawSyscall(SYS_close, fd);
+  return -1;
+}
+
 bool SegmentWriter::MapFile(int directory_fd, const char* name) {
   constexpr int kFlags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
   // The same pid with the same start time can only be ourselves before an exec.
   RawSyscall(SYS_unlinkat, directory_fd, PointerArg(name), 0);
   const long fd = RawSyscall(SYS_openat, directory_fd, PointerArg(name), kFlags, 0600);
-  if (IsError(fd)) return false;
+  if (IsError(fd)) return Fail("file");
   long mapping = -1;
   if (!IsError(RawSyscall(SYS_ftruncate, fd, static_cast<long>(file_bytes_)))) {
     mapping = RawSyscall(SYS_mmap, 0, static_cast<long>(file_bytes_), PROT_NONE, MAP_SHARED | MAP_NORESERVE, fd, 0);
@@ -134,7 +141,7 @@ bool SegmentWriter::MapFile(int directory_fd, const char* name) {
   RawSyscall(SYS_close, fd);
   if (IsError(mapping)) {
     RawSyscall(SYS_unlinkat, directory_fd, PointerArg(name), 0);
-    return false;
+    return Fail("address-space");
   }
   base_ = reinterpret_cast<unsigned char*>(mapping);
   header_ = reinterpret_cast<Header*>(base_);
@@ -248,13 +255,13 @@ bool SegmentWriter::Create(const SegmentConfig& config) {
       .Add("-")
       .Add(start_time)
       .Add(".seg");
-  if (!TextBuilder(path_, sizeof(path_)).Add(config.directory).Add("/").Add(name).ok()) return false;
+  if (!TextBuilder(path_, sizeof(path_)).Add(config.directory).Add("/").Add(name).ok()) return Fail("directory");
   retry_at_ns_ = 0;
   LayOut(config.capacity);
-  if (!FileSizeAllowed(file_bytes_)) return false;
-  const long directory = OpenDirectory(config.directory);
+  if (!FileSizeAllowed(file_bytes_)) return Fail("file-size-limit");
+  const int directory = OpenDirectory(config.directory);
   if (directory < 0) return false;
-  const bool mapped = MapFile(static_cast<int>(directory), name);
+  const bool mapped = MapFile(directory, name);
   RawSyscall(SYS_close, directory);
   if (!mapped) return false;
   // A forked child must not write into its parent's profile, nor a core dump carry it.
@@ -262,7 +269,7 @@ bool SegmentWriter::Create(const SegmentConfig& config) {
   RawSyscall(SYS_madvise, PointerArg(base_), static_cast<long>(file_bytes_), MADV_DONTDUMP);
   if (TakePages(0, kHeaderBytes) && FillHeader(config, start_time)) return true;
   Destroy();
-  return false;
+  return Fail("no-room");
 }
 
 void SegmentWriter::SetState(SegmentState state) { __atomic_store_n(&header_->state, state, __ATOMIC_RELEASE); }

@@ -48,6 +48,9 @@ class SegmentWriter {
   // which case nothing is left behind. Not thread-safe.
   bool Create(const SegmentConfig& config);
 
+  // Why Create failed, in a word that the tool knows (src/collect/start-failure.ts).
+  const char* failure() const { return failure_; }
+
   void SetState(SegmentState state);
 
   // Removes the file. The mapping stays: other threads may still be recording.
@@ -79,7 +82,9 @@ class SegmentWriter {
 
  private:
   void LayOut(const SegmentCapacity& capacity);
+  int OpenDirectory(const char* path);
   bool MapFile(int directory_fd, const char* name);
+  bool Fail(const char* why);
   bool FillHeader(const SegmentConfig& config, uint64_t start_time);
   bool Commit(RegionId id, uint64_t end);
   bool TakePages(uint64_t offset, uint64_t bytes);
@@ -91,6 +96,7 @@ class SegmentWriter {
   uint64_t file_bytes_;
   uint64_t offset_[kRegionCount];
   uint64_t capacity_[kRegionCount];
+  const char* failure_;
   uint64_t retry_at_ns_;  // atomic; CLOCK_MONOTONIC before which no pages are asked for
   char path_[kMaxPathBytes];
 };

@@ -9,6 +9,7 @@ import type { NativeBinding, SegmentHeader } from '../native-binding.js';
 import { type MappedSegments, mappedSegments } from './mapped-segments.js';
 import { bootId, listPids, livingProcesses, processKey } from './processes.js';
 import { readSegmentHeader } from './read-segment.js';
+import { startFailure } from './start-failure.js';
 
 export interface FoundSegment {
   readonly path: string;
@@ -45,7 +46,7 @@ export function segmentFiles(context: Context): string[] {
 
 /**
  * Every segment that can be read, living processes' first, each with its process. Files that cannot be read are handed
- * to `warn` and left out.
+ * to `warn` and left out, as are processes that could not make one.
  */
 export function findSegments(context: Context, native: NativeBinding, warn: (error: Error) => void): FoundSegment[] {
   const seen = new Set<string>();
@@ -64,7 +65,9 @@ export function findSegments(context: Context, native: NativeBinding, warn: (err
   const livePidOf = livenessCheck(context);
   const files = segmentFiles(context);
   for (const pid of listPids(context.procRoot)) {
-    for (const path of mappedSegmentsIfOurs(context.procRoot, pid)) add(pathInDirectory(path, files) ?? path, pid);
+    const mapped = mappedSegmentsIfOurs(context.procRoot, pid);
+    if (mapped?.failure !== undefined) warn(startFailure(pid, mapped.failure));
+    for (const path of mapped?.paths ?? []) add(pathInDirectory(path, files) ?? path, pid);
   }
   for (const path of files) add(path);
   return found;
@@ -102,11 +105,11 @@ export function newestFirst(segments: readonly FoundSegment[]): FoundSegment[] {
   return [...segments].sort((a, b) => Number(b.header.createdUnixNs - a.header.createdUnixNs));
 }
 
-function mappedSegmentsIfOurs(procRoot: string, pid: number): readonly string[] {
+function mappedSegmentsIfOurs(procRoot: string, pid: number): MappedSegments | undefined {
   try {
-    return mappedSegments(procRoot, pid).paths;
+    return mappedSegments(procRoot, pid);
   } catch {
-    return []; // Another user's process, or one that ended while we looked.
+    return undefined; // Another user's process, or one that ended while we looked.
   }
 }
 

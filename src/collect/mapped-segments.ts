@@ -5,6 +5,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { NO_IMAGE, readLivingStat } from './processes.js';
+import { startFailureOf } from './start-failure.js';
 
 export interface MappedSegments {
   /** Paths by which we can open them. */
@@ -13,6 +14,8 @@ export interface MappedSegments {
   readonly lost: readonly string[];
   /** libcgoprof.so is loaded, recording or dormant. */
   readonly libraryLoaded: boolean;
+  /** Why it could not be profiled, as {@link startFailureOf} finds it. */
+  readonly failure: string | undefined;
   /** It is ending: what it had mapped is gone, or was already when we had read but a part. */
   readonly ending: boolean;
 }
@@ -43,6 +46,7 @@ export function mappedSegments(procRoot: string, pid: number): MappedSegments {
     paths,
     lost,
     libraryLoaded: files.some((file) => LIBRARY_PATH.test(file.path)),
+    failure: files.map(({ path }) => startFailureOf(path)).find((word) => word !== undefined),
     ending: !hasImage(procRoot, pid),
   };
 }

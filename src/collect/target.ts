@@ -9,6 +9,7 @@ import { type FoundSegment, livenessCheck, newestFirst, SEGMENT_NAME, segmentFil
 import { type MappedSegments, mappedSegments } from './mapped-segments.js';
 import { bootId, isAlive, keyOf } from './processes.js';
 import { readSegmentHeader } from './read-segment.js';
+import { startFailure } from './start-failure.js';
 
 /** @throws CgoprofError that says why there is nothing to read */
 export function resolveTarget(context: Context, native: NativeBinding, target: string): FoundSegment {
@@ -35,11 +36,12 @@ function segmentOfLiving(context: Context, native: NativeBinding, pid: number, m
       hint: `Only root can still read it: sudo cgoprof heap ${pid}`,
     });
   }
+  if (mapped.failure !== undefined) throw startFailure(pid, mapped.failure);
   if (mapped.libraryLoaded) {
     throw new CgoprofError({
       what: `pid ${pid}`,
-      why: 'libcgoprof.so is loaded but dormant: CGOPROF_PROFILE does not choose this process, or no segment could be made',
-      hint: 'By default Go programs are profiled; choose others with --profile NAME, and see that CGOPROF_DIR or /dev/shm is writable.',
+      why: 'libcgoprof.so is loaded but dormant: CGOPROF_PROFILE does not choose this process',
+      hint: 'By default Go programs are profiled; choose others with --profile NAME.',
     });
   }
   const before = segmentBeforeExec(context, native, pid);

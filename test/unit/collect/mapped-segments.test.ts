@@ -37,6 +37,7 @@ describe('mappedSegments', () => {
       paths: [`${world.procRoot}/7/root${path}`],
       lost: [],
       libraryLoaded: true,
+      failure: undefined,
       ending: false,
     });
   });
@@ -62,13 +63,20 @@ describe('mappedSegments', () => {
       paths: [],
       lost: ['/gone/7-1.seg'],
       libraryLoaded: false,
+      failure: undefined,
       ending: false,
     });
   });
 
   it('is not taken in by other files', () => {
     world.process(7, { maps: mapsLine('/data/index.seg', 5) + mapsLine('/lib/libcgoprofit.so', 6) });
-    expect(mappedSegments(world.procRoot, 7)).toEqual({ paths: [], lost: [], libraryLoaded: false, ending: false });
+    expect(mappedSegments(world.procRoot, 7)).toEqual({
+      paths: [],
+      lost: [],
+      libraryLoaded: false,
+      failure: undefined,
+      ending: false,
+    });
   });
 
   it('throws what the system says', () => {

@@ -115,6 +115,18 @@ describe('a pid', () => {
     expect(() => resolve('10')).toThrow('pid 10: not profiled: libcgoprof.so is not loaded in it');
   });
 
+  it.each([
+    ['no-room', 'there was no room for it'],
+    ['file-system', 'its directory lies on a file system that may run out of room for pages that were taken'],
+    ['something-new', "its library says 'something-new'"],
+  ])('that could not start, %s, is another', (word, why) => {
+    world.process(10, {
+      maps: mapsLine('/lib/libcgoprof.so', 1) + mapsLine(`/memfd:cgoprof-failed-${word} (deleted)`, 2),
+    });
+    const message = `pid 10: not profiled: it could not make a segment: ${why}`;
+    expect(() => resolve('10')).toThrow(expect.objectContaining({ message }));
+  });
+
   it('in which the library is dormant is another', () => {
     world.process(10, { maps: mapsLine('/opt/libcgoprof.so', 5) });
     expect(() => resolve('10')).toThrow(

@@ -1,0 +1,46 @@
+/**
+ * Why a process that was to be profiled is not: the library leaves a word in the name of a mapping
+ * (native/preload/start_failure.h), which becomes a sentence here.
+ */
+import { CgoprofError } from '../errors.js';
+
+interface Reason {
+  readonly why: string;
+  readonly hint: string;
+}
+
+const PLACE = 'Choose another directory: CGOPROF_DIR=/PATH.';
+
+const REASONS: Readonly<Record<string, Reason>> = {
+  directory: {
+    why: 'its directory could not be made, or is not its user’s alone',
+    hint: 'CGOPROF_DIR or /dev/shm/cgoprof-UID must be a directory of mode 700 that belongs to the user of the process.',
+  },
+  'file-system': {
+    why: 'its directory lies on a file system that may run out of room for pages that were taken',
+    hint: 'Only tmpfs, ramfs, ext4 and xfs will do. Choose another directory: CGOPROF_DIR=/dev/shm/NAME.',
+  },
+  'file-size-limit': {
+    why: 'the process may not write files that long',
+    hint: 'Raise its limit: ulimit -f unlimited.',
+  },
+  file: { why: 'its file could not be made', hint: `Is the directory writable to the process? ${PLACE}` },
+  'address-space': { why: 'the process has no address space for it', hint: 'Raise its limit: ulimit -v unlimited.' },
+  'no-room': { why: 'there was no room for it', hint: `df -h /dev/shm shows the room there is. ${PLACE}` },
+  kernel: { why: 'the kernel cannot keep it from forked children', hint: 'Linux 4.14 can.' },
+};
+
+const MAPPING_NAME = /^\/memfd:cgoprof-failed-([a-z-]+)$/;
+
+/** The word in a mapping's name, if that is one the library leaves. */
+export function startFailureOf(mappingName: string): string | undefined {
+  return MAPPING_NAME.exec(mappingName)?.[1];
+}
+
+export function startFailure(pid: number, word: string): CgoprofError {
+  const { why, hint } = REASONS[word] ?? {
+    why: `its library says '${word}'`,
+    hint: 'Is the tool older than the library?',
+  };
+  return new CgoprofError({ what: `pid ${pid}`, why: `not profiled: it could not make a segment: ${why}`, hint });
+}
