@@ -1,0 +1,173 @@
+/**
+ * How far the estimates of a sampled heap profile can be trusted, per line of source that allocates.
+ *
+ * The model. A block of s bytes is sampled with probability p = 1 - exp(-s / rate), independently of every other block
+ * (native/preload/sampler.h; Go's runtime samples alike), and stands for 1/p blocks: the estimator of D. G. Horvitz and
+ * D. J. Thompson, "A generalization of sampling without replacement from a finite universe", JASA 47 (1952). For
+ * independent draws their unbiased estimate of its variance is the sum over the sampled blocks of
+ *
+ *     x² (1 - p) / p²        x = s for bytes, 1 for blocks
+ *
+ * The k sampled blocks of one size have the estimate X = k x / p, so their part of the variance is X · c, where
+ * c = x (1 - p) / p = x / (exp(s / rate) - 1): about one sampling interval for the bytes of small blocks, next to nothing
+ * for those of blocks that are never missed. A sample's size is the mean of its bucket, as in scale-heap-sample.ts.
+ *
+ * The interval. X ± 1.96 standard errors is too short where there are few samples: it covers the truth in 80 % of cases
+ * for 3 of them, in 93 % for 10. So the standard error is taken at the ends of the interval and not at the estimate: all
+ * T with (X - T)² <= z² T c, which is Wilson's score interval (E. B. Wilson, JASA 22, 1927) for a count in units of c.
+ */
+import type { Profile, Sample } from 'pprof-format';
+import { BYTES_LABEL, isFromC } from './heap-profile.js';
+import { int64 } from './int64.js';
+
+/** An amount that was estimated, and the interval that covers the true one in 95 % of cases. */
+export interface Estimate {
+  readonly estimate: number;
+  readonly standardError: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+export interface BlockEstimate {
+  readonly bytes: Estimate;
+  readonly objects: Estimate;
+}
+
+/** What was allocated at one line: that of the leaf, which called malloc, whoever its callers were. */
+export interface SiteEstimate {
+  readonly allocator: 'c' | 'go';
+  readonly function: string;
+  /** '' unknown. */
+  readonly file: string;
+  /** 0 unknown. */
+  readonly line: number;
+  readonly inUse: BlockEstimate;
+  readonly allocated: BlockEstimate;
+}
+
+export const CONFIDENCE = 0.95;
+
+/** Standard errors within which 95 % of a normal distribution lie. */
+const Z = 1.959963984540054;
+
+/** One amount of one site, added up over samples. */
+class Tally {
+  #estimate = 0;
+  #variance = 0;
+  /** What the sampled blocks are by themselves. */
+  #seen = 0;
+
+  /**
+   * @param amount Estimated, of blocks of one size.
+   * @param each What one block counts.
+   * @param ratio s / rate; Infinity when every block was recorded.
+   */
+  add(amount: number, each: number, ratio: number): void {
+    this.#estimate += amount;
+    this.#variance += (Math.abs(amount) * each) / Math.expm1(ratio);
+    this.#seen += amount * -Math.expm1(-ratio);
+  }
+
+  get result(): Estimate {
+    const [estimate, variance] = [this.#estimate, this.#variance];
+    const standardError = Math.sqrt(variance);
+    if (variance === 0) return { estimate, standardError, low: estimate, high: estimate };
+    if (estimate <= 0) {
+      // A Go profile of what changed in between: nothing is known of how many samples its differences are made of.
+      return { estimate, standardError, low: estimate - Z * standardError, high: estimate + Z * standardError };
+    }
+    const shift = (Z * Z * (variance / estimate)) / 2;
+    const half = Math.sqrt(Z * Z * variance + shift * shift);
+    return {
+      estimate,
+      standardError,
+      low: Math.max(estimate + shift - half, this.#seen),
+      high: estimate + shift + half,
+    };
+  }
+}
+
+/** The four amounts, in the order of the sample types. */
+class SiteTally {
+  readonly #tallies = [new Tally(), new Tally(), new Tally(), new Tally()] as const;
+
+  constructor(readonly place: Pick<SiteEstimate, 'allocator' | 'function' | 'file' | 'line'>) {}
+
+  add({ value }: Sample, blockSize: number, rate: number): void {
+    const ratio = rate > 1 ? blockSize / rate : Number.POSITIVE_INFINITY;
+    for (const [i, tally] of this.#tallies.entries()) {
+      const isBytes = i % 2 === 1;
+      tally.add(Number(int64(value[i] ?? 0)), isBytes ? blockSize : 1, ratio);
+    }
+  }
+
+  get result(): SiteEstimate {
+    const [allocObjects, allocBytes, inUseObjects, inUseBytes] = this.#tallies;
+    return {
+      ...this.place,
+      inUse: { bytes: inUseBytes.result, objects: inUseObjects.result },
+      allocated: { bytes: allocBytes.result, objects: allocObjects.result },
+    };
+  }
+}
+
+/** Finds the leaf lines and the block sizes of one profile's samples. */
+class Reader {
+  readonly #locations;
+  readonly #functions;
+
+  constructor(private readonly profile: Profile) {
+    this.#locations = new Map(profile.location.map((location) => [int64(location.id), location]));
+    this.#functions = new Map(profile.function.map((fn) => [int64(fn.id), fn]));
+  }
+
+  #text(index: number | bigint | undefined): string {
+    return this.profile.stringTable.strings[Number(index ?? 0)] ?? '';
+  }
+
+  /** Innermost inlined function of the innermost frame. */
+  place(sample: Sample): SiteTally['place'] {
+    const leaf = this.#locations.get(int64(sample.locationId[0] ?? 0))?.line[0];
+    const fn = this.#functions.get(int64(leaf?.functionId ?? 0));
+    const allocator = isFromC(this.profile, sample) ? 'c' : 'go';
+    return { allocator, function: this.#text(fn?.name), file: this.#text(fn?.filename), line: Number(leaf?.line ?? 0) };
+  }
+
+  /** Mean size of the sample's blocks, as the profile's label has it. */
+  blockSize({ label, value }: Sample): number {
+    const size = label.find(({ key }) => this.#text(key) === BYTES_LABEL);
+    if (size !== undefined) return Number(size.num);
+    return Number(value[1]) / Number(value[0]); // No label: blocks of less than a byte on average.
+  }
+}
+
+/**
+ * Adds heap profiles up per site, most bytes in use first. Each profile states by its period how it was sampled, so they
+ * must be as they were taken: merged ones have one period for both sides.
+ */
+export function siteEstimates(profiles: readonly Profile[]): SiteEstimate[] {
+  const sites = new Map<string, SiteTally>();
+  for (const profile of profiles) {
+    const reader = new Reader(profile);
+    for (const sample of profile.sample) {
+      const place = reader.place(sample);
+      const key = JSON.stringify(Object.values(place));
+      const site = sites.get(key) ?? new SiteTally(place);
+      sites.set(key, site);
+      site.add(sample, reader.blockSize(sample), Number(profile.period));
+    }
+  }
+  return [...sites.values()]
+    .map(({ result }) => result)
+    .sort((a, b) => b.inUse.bytes.estimate - a.inUse.bytes.estimate);
+}
+
+/**
+ * The most that a line which has no sample can hold. All of B bytes stay unsampled with probability exp(-B / rate),
+ * whatever the size of their blocks; more than this would have been seen in 95 % of cases. Infinity for a rate below 1,
+ * by which Go says that its profiling is switched off.
+ */
+export function unseenBytes(rate: number): number {
+  if (rate < 1) return Number.POSITIVE_INFINITY;
+  return rate > 1 ? -Math.log(1 - CONFIDENCE) * rate : 0;
+}

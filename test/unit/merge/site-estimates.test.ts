@@ -1,0 +1,187 @@
+import { describe, expect, test } from 'vitest';
+import { cProfile } from '../../../src/merge/c-profile.js';
+import { type Estimate, type SiteEstimate, siteEstimates, unseenBytes } from '../../../src/merge/site-estimates.js';
+import { goProfile } from '../../support/go-profile-fixture.js';
+import { type BucketTable, symbolizedSegment } from '../../support/segment-fixture.js';
+
+const RATE = 524288;
+
+function ofBuckets(buckets: readonly BucketTable[], rate = RATE): SiteEstimate[] {
+  return siteEstimates([cProfile(symbolizedSegment({ rate, buckets }), { showPlumbing: false })]);
+}
+
+/** Of the first site. */
+function inUseBytes([site]: readonly SiteEstimate[]): Estimate {
+  if (site === undefined) throw new Error('no site');
+  return site.inUse.bytes;
+}
+
+/** In-use bytes at a line where `count` blocks of `size` were sampled. */
+function ofSamples(count: number, size: number): Estimate {
+  return inUseBytes(ofBuckets([{ stack: ['leak@leak.c:7'], allocs: count, allocBytes: count * size }]));
+}
+
+describe('sites', () => {
+  test('are the lines that allocate, whoever called them, most in use first', () => {
+    const sites = ofBuckets([
+      { stack: ['malloc', 'small@leak.c:7', 'main.a@main.go:1'], allocs: 2, allocBytes: 202 },
+      { stack: ['inlined@leak.c:9 < big@leak.c:20'], allocs: 3, allocBytes: 6 * 2 ** 20 },
+      { stack: ['small@leak.c:7', 'main.b@main.go:2'], allocs: 2, allocBytes: 202 },
+      { stack: ['small@leak.c:8'], allocs: 1, allocBytes: 101 },
+    ]);
+    expect(sites.map((site) => [site.allocator, site.function, site.file, site.line])).toEqual([
+      ['c', 'inlined', 'leak.c', 9],
+      ['c', 'small', 'leak.c', 7],
+      ['c', 'small', 'leak.c', 8],
+    ]);
+    const [, both, one] = sites.map(({ inUse }) => inUse.bytes.estimate);
+    expect((both ?? 0) / (one ?? 0)).toBeCloseTo(4, 5);
+  });
+
+  test('in exact mode are exact', () => {
+    const sites = ofBuckets([{ stack: ['f@f.c:3'], allocs: 5, frees: 2, allocBytes: 505, freeBytes: 202 }], 1);
+    const exact = (estimate: number) => ({ estimate, standardError: 0, low: estimate, high: estimate });
+    expect(sites).toEqual([
+      {
+        allocator: 'c',
+        function: 'f',
+        file: 'f.c',
+        line: 3,
+        inUse: { bytes: exact(303), objects: exact(3) },
+        allocated: { bytes: exact(505), objects: exact(5) },
+      },
+    ]);
+  });
+
+  test('of the Go side follow from its own rate', () => {
+    const samples = [{ stack: ['main.keep@m.go:9'], values: [4, 4096, 4, 4096], labels: { bytes: 1024 } }];
+    const at = (period: number) => siteEstimates([goProfile({ period, samples })]);
+    expect(at(512)[0]).toMatchObject({ allocator: 'go', function: 'main.keep', file: 'm.go', line: 9 });
+    expect(at(512)[0]?.inUse.bytes.standardError).toBeCloseTo(Math.sqrt((4096 * 1024) / Math.expm1(2)), 6);
+    expect(at(1)[0]?.inUse.bytes.standardError).toBe(0);
+  });
+
+  test('that shrank, in a Go profile of changes, have an interval around what they lost', () => {
+    const samples = [{ stack: ['main.drop@m.go:9'], values: [0, 0, -4, -4096], labels: { bytes: 1024 } }];
+    const { low, high } = inUseBytes(siteEstimates([goProfile({ period: 512, samples })]));
+    expect((low + high) / 2).toBeCloseTo(-4096, 6);
+    expect(low).toBeLessThan(-4096);
+  });
+
+  test('with nothing in use have nothing to be wrong about there', () => {
+    const [site] = ofBuckets([{ stack: ['f@f.c:3'], allocs: 5, frees: 5, allocBytes: 505, freeBytes: 505 }]);
+    expect(site?.inUse.bytes).toEqual({ estimate: 0, standardError: 0, low: 0, high: 0 });
+    expect(site?.allocated.bytes.standardError).toBeGreaterThan(0);
+  });
+});
+
+describe('the standard error', () => {
+  // The sum over sampled blocks of s² (1 - p) / p², written out.
+  test.each([
+    [1, 64],
+    [10, 1021],
+    [7, 262139],
+    [61, 1048583],
+  ])('of %d samples of %d bytes', (count, size) => {
+    const p = 1 - Math.exp(-size / RATE);
+    const { standardError } = ofSamples(count, size);
+    expect(standardError / Math.sqrt((count * size ** 2 * (1 - p)) / p ** 2)).toBeCloseTo(1, 5);
+  });
+
+  test('adds up over size classes by its square', () => {
+    const small = { stack: ['f@f.c:3'], allocs: 9, allocBytes: 9 * 48 };
+    const big = { stack: ['f@f.c:3'], allocs: 3, allocBytes: 3 * 300007 };
+    const of = (...buckets: BucketTable[]) => ofBuckets(buckets)[0]?.inUse.bytes.standardError ?? 0;
+    expect(of(small, big)).toBeCloseTo(Math.hypot(of(small), of(big)), 5);
+  });
+});
+
+describe('the interval', () => {
+  // k + z²/2 ± z √(k + z²/4), in sampling intervals: Wilson's for a Poisson count.
+  test.each([
+    [1, 0.177, 5.665],
+    [10, 5.432, 18.41],
+    [100, 82.23, 121.62],
+  ])('of %d samples of small blocks', (count, low, high) => {
+    const interval = ofSamples(count, 16);
+    expect(interval.low / RATE).toBeCloseTo(low, 2);
+    expect(interval.high / RATE).toBeCloseTo(high, 2);
+  });
+
+  test('never goes below what was sampled', () => {
+    expect(ofSamples(3, 2 ** 20).low).toBeGreaterThanOrEqual(3 * 2 ** 20 - 1);
+  });
+});
+
+test('what stays unseen: 0.95 = 1 - exp(-B / rate)', () => {
+  expect(1 - Math.exp(-unseenBytes(RATE) / RATE)).toBeCloseTo(0.95, 12);
+  expect(unseenBytes(1)).toBe(0);
+  expect(unseenBytes(0)).toBe(Number.POSITIVE_INFINITY);
+});
+
+describe('against simulated truth', () => {
+  /** mulberry32: the same numbers in every run, so the tests below cannot fail by chance. */
+  function generator(seed: number): () => number {
+    let state = seed;
+    return () => {
+      state = (state + 0x6d2b79f5) | 0;
+      let t = Math.imul(state ^ (state >>> 15), 1 | state);
+      t ^= t + Math.imul(t ^ (t >>> 7), 61 | t);
+      return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+    };
+  }
+
+  interface Population {
+    readonly size: number;
+    readonly blocks: number;
+  }
+
+  /** Walks from sample point to sample point, as the library's countdown does. @returns what was sampled */
+  function sample({ size, blocks }: Population, random: () => number): BucketTable {
+    const total = blocks * size;
+    let allocs = 0;
+    let position = 0;
+    for (;;) {
+      position += -Math.log(1 - random()) * RATE;
+      if (position >= total) break;
+      allocs += 1;
+      position = Math.ceil(position / size) * size; // The rest of the block that was hit is thrown away.
+    }
+    return { stack: ['leak@leak.c:7'], allocs, allocBytes: allocs * size };
+  }
+
+  const RUNS = 2000;
+  function simulate(populations: readonly Population[]): Estimate[] {
+    const random = generator(20261122);
+    const run = () => ofBuckets(populations.map((one) => sample(one, random)).filter(({ allocs }) => allocs !== 0));
+    const none = { estimate: 0, standardError: 0, low: 0, high: unseenBytes(RATE) };
+    return Array.from({ length: RUNS }, () => run()[0]?.inUse.bytes ?? none);
+  }
+
+  test.each<[string, readonly Population[]]>([
+    ['5 samples of 8 bytes', [{ size: 8, blocks: 327_680 }]],
+    ['8 samples of 61 bytes', [{ size: 61, blocks: 68_759 }]],
+    ['20 samples of 1021 bytes', [{ size: 1021, blocks: 10_271 }]],
+    ['blocks of half a sampling interval', [{ size: 262139, blocks: 31 }]],
+    ['blocks of two sampling intervals', [{ size: 1048583, blocks: 127 }]],
+    [
+      'all sizes together',
+      [
+        { size: 8, blocks: 131_071 },
+        { size: 1021, blocks: 2053 },
+        { size: 65537, blocks: 31 },
+        { size: 1048583, blocks: 3 },
+        { size: 8388617, blocks: 1 },
+      ],
+    ],
+  ])('%s: the mean is the truth, and the interval covers it in 93 to 97 %% of runs', (_, populations) => {
+    const truth = populations.reduce((sum, { size, blocks }) => sum + size * blocks, 0);
+    const estimates = simulate(populations);
+    const mean = estimates.reduce((sum, { estimate }) => sum + estimate, 0) / RUNS;
+    const meanVariance = estimates.reduce((sum, { standardError }) => sum + standardError ** 2, 0) / RUNS;
+    expect(Math.abs(mean - truth)).toBeLessThan(2 * Math.sqrt(meanVariance / RUNS));
+    const covered = estimates.filter(({ low, high }) => low <= truth && truth <= high).length / RUNS;
+    expect(covered).toBeGreaterThanOrEqual(0.93);
+    expect(covered).toBeLessThanOrEqual(0.97);
+  });
+});
