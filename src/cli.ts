@@ -78,8 +78,16 @@ const COMMANDS: readonly CommandSpec[] = [
       go(),
       new Option('--gc', 'let the Go side collect first').default(false),
       showPlumbing(),
+      new Option(
+        '--json',
+        'print estimates per source line, with their standard errors; a profile only with -o',
+      ).default(false),
     ],
-    examples: ['cgoprof heap 4711 --go http://127.0.0.1:6060 -o merged.pb.gz', 'go tool pprof merged.pb.gz'],
+    examples: [
+      'cgoprof heap 4711 --go http://127.0.0.1:6060 -o merged.pb.gz',
+      'go tool pprof merged.pb.gz',
+      'cgoprof heap 4711 --json >estimates.json',
+    ],
     run: async (...args) => (await import('./commands/heap.js')).heap(...args),
   },
   {

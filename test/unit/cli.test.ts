@@ -109,6 +109,7 @@ describe('commands get their flags', () => {
   it('heap and merge', async () => {
     await expect(cli('heap', './none.seg', '-o', world.path('x'))).rejects.toThrow('./none.seg: no such file');
     await expect(cli('heap', '--gc', '4711')).rejects.toThrow('--gc: needs --go URL');
+    await expect(cli('heap', '--json', '4711', '-o', '-')).rejects.toThrow('--json: takes standard output');
     await expect(cli('merge', 'a')).rejects.toThrow('merge: needs -o FILE');
   });
 

@@ -30,7 +30,7 @@ function deadSegment(): string {
   return path;
 }
 
-const OPTIONS: HeapOptions = { gc: false, showPlumbing: false };
+const OPTIONS: HeapOptions = { gc: false, showPlumbing: false, json: false };
 const run = (target: string, options: Partial<HeapOptions> = {}) =>
   heap(world.context(), target, { ...OPTIONS, output, ...options });
 const written = () => readProfileFile(output);
@@ -131,6 +131,48 @@ describe('heap', () => {
     await expect(
       heap(world.context({ stdoutIsTerminal: true }), deadSegment(), { ...OPTIONS, output: '-' }),
     ).rejects.toMatchObject({ exitCode: 2 });
+  });
+
+  describe('--json', () => {
+    const json = (options: Partial<HeapOptions> = {}) =>
+      heap(world.context(), deadSegment(), { ...OPTIONS, json: true, ...options });
+
+    it('prints estimates, and writes no profile', async () => {
+      const directory = process.cwd();
+      process.chdir(world.root);
+      try {
+        expect(await json()).toEqual({ code: 0 });
+      } finally {
+        process.chdir(directory);
+      }
+      expect(existsSync(world.path('cgoprof.10.heap.pb.gz'))).toBe(false);
+      const { pid, sampling, losses, sites } = JSON.parse(world.out);
+      expect({ pid, sampling, losses }).toEqual({
+        pid: 10,
+        sampling: { c: { rate: 1, unlistedBytes: 0 } },
+        losses: { missedFrees: 3 },
+      });
+      const exact = { estimate: 97, standardError: 0, low: 97, high: 97 };
+      expect(sites).toMatchObject([{ allocator: 'c', inUse: { bytes: exact } }]);
+    });
+
+    it('writes the profile too where a file is named', async () => {
+      await json({ output });
+      expect(JSON.parse(world.out).sites).toHaveLength(1);
+      expect((await written()).samples).toHaveLength(1);
+    });
+
+    it('has the Go side’s sites beside the others', async () => {
+      await json({ go: world.write('go.pb', GO_BYTES) });
+      const { sampling, sites } = JSON.parse(world.out);
+      expect(sampling.go.rate).toBeGreaterThan(0);
+      expect(sites.map((site: { allocator: string }) => site.allocator)).toEqual(['go', 'c']);
+    });
+
+    it('cannot share standard output with the profile', async () => {
+      await expect(json({ output: '-' })).rejects.toMatchObject({ exitCode: 2 });
+      expect(world.out).toBe('');
+    });
   });
 
   it('names the file after the pid by default', async () => {
