@@ -218,7 +218,8 @@ bool SegmentPass::ReadBuckets(std::vector<SegmentBucket>* out) {
       return false;
     }
     for (uint64_t i = 0; i < records; ++i) {
-      if (later[i].published == 0) continue;
+      // One that never counted anything is reserved, or new.
+      if (later[i].published == 0 || later[i].started == 0) continue;
       bool torn = false;
       if (!SettleBucket(first + i, earlier[i], &later[i], &torn)) return false;
       out->push_back(MakeBucket(later[i], torn));

@@ -90,6 +90,13 @@ uint32_t BucketTable::Find(const Stack& stack, uint64_t size) {
   return index;
 }
 
+void BucketTable::ReserveWithoutStack() {
+  Stack none;
+  none.depth = 0;
+  none.flags = 0;
+  for (uint32_t i = 0; i < kDoublings; i++) without_stack_[i] = Find(none, uint64_t{1} << i);
+}
+
 namespace {
 
 void Book(Bucket* bucket, uint64_t* blocks, uint64_t* bytes, uint64_t size) {

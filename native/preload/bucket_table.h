@@ -36,6 +36,13 @@ class BucketTable {
   // The bucket of this stack and size, made if need be; kNone if the table is full. Thread-safe.
   uint32_t Find(const Stack& stack, uint64_t size);
 
+  // Makes the buckets that FindWithoutStack hands out while there is room for them. Not thread-safe.
+  void ReserveWithoutStack();
+
+  // A bucket for what finds no room: of an empty stack, one for each doubling of the size. kNone if there was no room
+  // for that either.
+  uint32_t FindWithoutStack(uint64_t size) const { return without_stack_[Doubling(size)]; }
+
   // Books one block of `size` bytes as allocated or freed. Thread-safe.
   void AddAlloc(uint32_t index, uint64_t size);
   void AddFree(uint32_t index, uint64_t size);
@@ -51,8 +58,15 @@ class BucketTable {
   uint32_t Search(uint32_t first, uint32_t end, const Key& key) const;
   Bucket* Make(const Key& key, uint32_t* index);
 
+  static constexpr uint32_t kDoublings = 48;  // no block is larger than the address space
+  static uint32_t Doubling(uint64_t size) {
+    const uint32_t exponent = 63 - static_cast<uint32_t>(__builtin_clzll(size | 1));
+    return exponent < kDoublings ? exponent : kDoublings - 1;
+  }
+
   SegmentWriter* segment_;
   uint64_t head_mask_;
+  uint32_t without_stack_[kDoublings];
 };
 
 }  // namespace cgoprof

@@ -52,10 +52,11 @@ void Record(uintptr_t address, size_t size, const Registers& caller) {
   Stack stack;
   recorder.modules.RefreshIfStale();
   recorder.unwinder.Walk(caller, &thread_state.home, &stack);
-  const uint32_t bucket = recorder.buckets.Find(stack, size);
+  uint32_t bucket = recorder.buckets.Find(stack, size);
   if (bucket == BucketTable::kNone) {
     recorder.segment.Count(kDroppedBuckets);
-    return;
+    bucket = recorder.buckets.FindWithoutStack(size);
+    if (bucket == BucketTable::kNone) return;
   }
   CountStackFlags(stack.flags);
   LiveBlock stale;
@@ -82,6 +83,7 @@ bool StartRecorder(const SegmentConfig& config, bool is_go) {
   if (!recorder.can_fork || !recorder.segment.Create(config)) return false;
   recorder.rate = config.sample_rate;
   recorder.buckets.Init(&recorder.segment);
+  recorder.buckets.ReserveWithoutStack();
   recorder.live.Init(&recorder.segment, fork_wiped.filter);
   recorder.modules.Init(&recorder.segment);
   if (is_go) InitGo();

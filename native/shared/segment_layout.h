@@ -76,7 +76,7 @@ enum SegmentState : uint32_t {
 // Why something was not recorded in full, or is not there any more. Each is a count of events, atomic, never reset.
 enum CounterId : uint32_t {
   kSamples,           // allocations recorded
-  kDroppedBuckets,    // samples lost because the bucket table (or its stacks) was full or could not grow
+  kDroppedBuckets,    // samples counted under an empty stack: the bucket table (or its stacks) was full
   kDroppedLive,       // samples counted as allocated but not followed to their free: the live set was full
   kDroppedReentrant,  // samples skipped because the allocation came from inside the recorder (a signal handler)
   kTruncatedStacks,   // samples whose stack ended early: too deep, or no unwind rule
@@ -189,7 +189,7 @@ struct Bucket {
   uint32_t next;  // next bucket of the same hash chain: index + 1, 0 = end
   uint32_t hash;
   uint32_t stack;       // index into kStacks of the leaf frame
-  uint16_t depth;       // frames
+  uint16_t depth;       // frames; 0: the table was full, see kDroppedBuckets
   uint8_t kind;         // BucketKind
   uint8_t flags;        // BucketFlags
   uint32_t size_class;  // SizeClass(size)

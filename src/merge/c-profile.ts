@@ -27,6 +27,9 @@ const KIND_HEAP = 1;
 const TRUNCATED = '[truncated stack]';
 const GO_UNREACHABLE = '[goroutine not reachable]';
 
+/** Stands for the whole stack of samples that found no room for theirs. */
+const NOT_RECORDED = '[stack not recorded: table full]';
+
 /** One location, before functions are shared. */
 class Frame {
   /** In the builder, once a stack has shown it. */
@@ -95,6 +98,7 @@ class Locator {
   readonly #stacks = new Map<BigUint64Array, number[]>();
   readonly #truncated = new Frame(0, 0n, [nameOnly(TRUNCATED)]);
   readonly #goUnreachable = new Frame(0, 0n, [nameOnly(GO_UNREACHABLE)]);
+  readonly #notRecorded = new Frame(0, 0n, [nameOnly(NOT_RECORDED)]);
 
   constructor(
     private readonly symbolized: SymbolizedSegment,
@@ -109,6 +113,7 @@ class Locator {
 
   /** Locations of a bucket's stack, leaf first. */
   locate(bucket: SegmentBucket): number[] {
+    if (bucket.frames.length === 0) return [this.#location(this.#notRecorded)];
     let stack = this.#stacks.get(bucket.frames);
     if (stack === undefined) {
       stack = this.#visible(bucket) ?? this.#whole(bucket);

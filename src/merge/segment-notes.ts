@@ -5,7 +5,7 @@ type Note = readonly [counter: keyof SegmentCounters, text: string];
 
 /** Counters that mean something is missing or estimated differently, each with what it counts. */
 const NOTES: readonly Note[] = [
-  ['droppedBuckets', 'samples lost because the bucket table was full'],
+  ['droppedBuckets', 'samples counted without their stack, because the bucket table was full'],
   ['droppedLive', 'samples counted as allocated but not as in use, because the live set was full'],
   ['droppedReentrant', 'samples skipped because they were allocated inside the recorder'],
   ['truncatedStacks', 'samples with a stack that ends early'],

@@ -25,6 +25,7 @@ std::string ManyBuckets() {
     bucket.kind = kBucketHeap;
     bucket.depth = 1;
     bucket.published = 1;
+    bucket.started = bucket.finished = 1;
     builder.AddBucket(bucket);
   }
   return builder.Build();

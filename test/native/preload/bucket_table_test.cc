@@ -79,6 +79,20 @@ TEST_F(BucketTableTest, SaysWhenItIsFull) {
   EXPECT_NE(table_.Find(MakeStack({1}), 1), BucketTable::kNone) << "what is there is still found";
 }
 
+TEST_F(BucketTableTest, WhatFindsNoRoomHasABucketForEachDoublingOfItsSize) {
+  table_.ReserveWithoutStack();
+  for (uint64_t i = 1; table_.Find(MakeStack({i}), 1) != BucketTable::kNone; i++) {
+  }
+  const uint32_t index = table_.FindWithoutStack(211);
+  ASSERT_NE(index, BucketTable::kNone);
+  EXPECT_EQ(At(index).depth, 0);
+  EXPECT_EQ(At(index).size_class, SizeClass(128));
+  EXPECT_EQ(table_.FindWithoutStack(255), index);
+  EXPECT_NE(table_.FindWithoutStack(256), index);
+  EXPECT_EQ(table_.FindWithoutStack(0), table_.FindWithoutStack(1));
+  EXPECT_NE(table_.FindWithoutStack(~uint64_t{0}), BucketTable::kNone);
+}
+
 TEST_F(BucketTableTest, ThreadsThatRaceForTheSameBucketsLoseNoCount) {
   constexpr int kThreads = 4, kRounds = 20000, kStacksUsed = 61;
   std::vector<std::thread> threads;

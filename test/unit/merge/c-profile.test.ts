@@ -33,7 +33,7 @@ describe('header', () => {
     const { comments } = read({ buckets: [{ ...LEAK, torn: true, stack: ['f'] }], counters });
     expect(comments).toEqual([
       'cgoprof: every C allocation was recorded',
-      'cgoprof: pid 4321: samples lost because the bucket table was full: 7',
+      'cgoprof: pid 4321: samples counted without their stack, because the bucket table was full: 7',
       'cgoprof: pid 4321: samples counted as allocated but not as in use, because the live set was full: 11',
       'cgoprof: pid 4321: samples with a stack that ends early: 13',
       'cgoprof: pid 4321: buckets read while they were written to, each off by a block at most: 1',
@@ -172,6 +172,11 @@ describe('stacks', () => {
       ['leak@leak.c:7', '[goroutine not reachable]'],
       ['leak@leak.c:7'],
     ]);
+  });
+
+  test('that found no room are one node', () => {
+    const { samples } = read({ buckets: [{ ...LEAK, stack: [] }] });
+    expect(samples.map((sample) => sample.stack)).toEqual([['[stack not recorded: table full]']]);
   });
 
   test('are kept once, and looked at once where buckets share them', () => {
