@@ -25,7 +25,7 @@ bool Packable(const FrameRule& rule) {
 uint64_t PackOffset(int32_t offset) { return static_cast<uint64_t>(offset / 8) & ((1u << kOffsetBits) - 1); }
 
 int64_t UnpackOffset(uint64_t value, int shift) {
-  return static_cast<int64_t>(value << (64 - kOffsetBits - shift)) >> (64 - kOffsetBits) << 3;
+  return (static_cast<int64_t>(value << (64 - kOffsetBits - shift)) >> (64 - kOffsetBits)) * 8;
 }
 
 uint64_t Pack(const FrameRule& rule, uint32_t module_id) {
