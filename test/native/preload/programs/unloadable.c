@@ -1,8 +1,12 @@
-// The library that unload.c loads and unloads.
+// A library that unload.c loads and unloads. It is built twice, so that one can take the other's place in memory.
 #include <stdlib.h>
 
+#ifndef UNLOADABLE_BYTES
+#define UNLOADABLE_BYTES 7001
+#endif
+
 void* unloadable_leak(void) {
-  char* volatile p = malloc(7001);
+  char* volatile p = malloc(UNLOADABLE_BYTES);
   p[0] = 1;
   return p;
 }
