@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 
+#include "preload/allocator_functions.h"
 #include "preload/elf_sections.h"
 #include "preload/environment.h"
 #include "preload/prune.h"
@@ -91,7 +92,10 @@ __attribute__((constructor)) void Load() {
   do {
     started = StartRecorder(config, is_go);
   } while (!started && PruneOldestIfFull(settings.directory, own_run, &config.pruned_segments));
-  if (!started) LeaveStartFailure(RecorderFailure());
+  if (started)
+    HookAllocatorFunctions();
+  else
+    LeaveStartFailure(RecorderFailure());
 }
 
 __attribute__((destructor)) void Unload() { FinishRecorder(keep_segment); }

@@ -7,26 +7,14 @@
 //   - realloc takes the record out before the call and puts it back if the call failed, because then the old block
 //   lives.
 // The guard against re-entrancy keeps allocations from being recorded, never frees.
-#include <errno.h>
-
+#include "preload/hook.h"
 #include "preload/real_alloc.h"
 #include "preload/recorder.h"
 
 #define CGOPROF_EXPORT extern "C" __attribute__((visibility("default")))
-#define CGOPROF_SLOW __attribute__((noinline, cold))
 
 namespace cgoprof {
 namespace {
-
-// Allocates, and records the block that the hook is about to return if it is to be sampled. A macro, because the frame
-// that it starts from must be that of the slow path itself.
-#define CGOPROF_RETURN_RECORDED(allocate, size)                                      \
-  do {                                                                               \
-    const bool sampled = TakeSample(size);                                           \
-    void* const block = allocate;                                                    \
-    if (sampled && block != nullptr) RecordAlloc(block, size, CGOPROF_HOOK_FRAME()); \
-    return block;                                                                    \
-  } while (false)
 
 CGOPROF_SLOW void* SampledMalloc(size_t size) { CGOPROF_RETURN_RECORDED(real.malloc(size), size); }
 
@@ -54,8 +42,7 @@ CGOPROF_SLOW int SampledPosixMemalign(void** out, size_t alignment, size_t size)
 }
 
 CGOPROF_SLOW void SampledFree(void* block) {
-  LiveBlock taken;
-  if (block != nullptr && TakeBlock(block, &taken)) CountFree(taken);
+  ForgetBlock(block);
   real.free(block);
 }
 

@@ -29,6 +29,7 @@ bool ParseMapsLine(char* line, Mapping* mapping) {
   if (!ParseNumber(line, 16, &start, &p) || *p != '-') return false;
   if (!ParseNumber(p + 1, 16, &end, &p) || *p != ' ' || strlen(p) < 6) return false;
   mapping->readable = p[1] == 'r';
+  mapping->writable = p[2] == 'w';
   mapping->executable = p[3] == 'x';
   if (!ParseNumber(p + 6, 16, &mapping->offset, &p) || *p != ' ') return false;
   if (!ParseNumber(p + 1, 16, &major, &p) || *p != ':') return false;

@@ -13,6 +13,7 @@ struct Mapping {
   uint64_t offset;  // in the file, bytes
   uint64_t inode;   // 0: no file
   bool readable;
+  bool writable;
   bool executable;
   const char* path;  // NUL-terminated, without the kernel's " (deleted)"; "" if there is none
 };

@@ -1,12 +1,12 @@
 // The functions that the hooks stand in front of: those of the next library in the search order that defines them,
 // which is libc's, or another preloaded allocator's.
 //
-// They are looked up in the loaded libraries' symbol tables by our own code, not by dlsym: the first call may come
-// while the loader is still at work, and dlsym takes the loader's lock and, in older glibc, calls calloc. The look-up
-// happens on the first call of any of them and is final: a block must go back to the allocator it came from.
+// The look-up (loaded_library.h) happens on the first call of any of them, which may come while the loader is still at
+// work, and is final: a block must go back to the allocator it came from.
 #ifndef CGOPROF_PRELOAD_REAL_ALLOC_H_
 #define CGOPROF_PRELOAD_REAL_ALLOC_H_
 
+#include <link.h>
 #include <stddef.h>
 
 namespace cgoprof {
@@ -33,6 +33,9 @@ struct RealFunctions {
 // Every pointer is callable at any time: until its function is looked up, it leads to the look-up.
 // Hidden, so that a hook jumps through it without a look into the global offset table.
 extern __attribute__((visibility("hidden"))) RealFunctions real;
+
+// The library that malloc is hooked in front of: libc, or another allocator. nullptr: there is none.
+const link_map* NextAllocator();
 
 }  // namespace cgoprof
 

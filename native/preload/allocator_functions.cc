@@ -1,0 +1,167 @@
+// See allocator_functions.h. The hooks do what those in interpose.cc do, and keep its rules.
+//
+// An exception (std::bad_alloc) that the real operator new throws passes through a hook's frame: it has unwind tables,
+// and nothing to clean up.
+#include "preload/allocator_functions.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "preload/hook.h"
+#include "preload/loaded_library.h"
+#include "preload/real_alloc.h"
+#include "preload/recorder.h"
+#include "preload/redirect.h"
+
+namespace cgoprof {
+namespace {
+
+// All of them take the size, or the block, first, and what may follow (an alignment, a size, flags, std::nothrow) in
+// two registers more: passed on as they are, whether they mean something or not.
+using Allocate = void* (*)(size_t size, uintptr_t second, uintptr_t third);
+using Release = void (*)(void* block, uintptr_t second, uintptr_t third);
+
+// Names of the Itanium C++ ABI: nw is new, na is new[]; m is size_t.
+struct Allocation {
+  const char* name;
+  const char* undone_by;
+};
+constexpr Allocation kAllocations[] = {
+    {"_Znwm", "_ZdlPv"},
+    {"_Znam", "_ZdaPv"},
+    {"_ZnwmRKSt9nothrow_t", "_ZdlPv"},
+    {"_ZnamRKSt9nothrow_t", "_ZdaPv"},
+    {"_ZnwmSt11align_val_t", "_ZdlPvSt11align_val_t"},
+    {"_ZnamSt11align_val_t", "_ZdaPvSt11align_val_t"},
+    {"_ZnwmSt11align_val_tRKSt9nothrow_t", "_ZdlPvSt11align_val_t"},
+    {"_ZnamSt11align_val_tRKSt9nothrow_t", "_ZdaPvSt11align_val_t"},
+};
+
+// Those under names of the allocator's own are here because they may release what came from malloc or operator new.
+// What is allocated under such a name is not recorded: there are too many of them, and hardly anybody calls them.
+constexpr const char* kReleases[] = {
+    "_ZdlPv",
+    "_ZdaPv",
+    "_ZdlPvm",
+    "_ZdaPvm",
+    "_ZdlPvRKSt9nothrow_t",
+    "_ZdaPvRKSt9nothrow_t",
+    "_ZdlPvSt11align_val_t",
+    "_ZdaPvSt11align_val_t",
+    "_ZdlPvmSt11align_val_t",
+    "_ZdaPvmSt11align_val_t",
+    "_ZdlPvSt11align_val_tRKSt9nothrow_t",
+    "_ZdaPvSt11align_val_tRKSt9nothrow_t",
+    "tc_free",
+    "tc_free_sized",
+    "tc_cfree",
+    "tc_delete",
+    "tc_deletearray",
+    "dallocx",
+    "sdallocx",
+    "mi_free",
+    "mi_free_size",
+    "mi_free_aligned",
+    "mi_free_size_aligned",
+};
+
+constexpr size_t kAllocationCount = sizeof(kAllocations) / sizeof(kAllocations[0]);
+constexpr size_t kReleaseCount = sizeof(kReleases) / sizeof(kReleases[0]);
+
+Allocate real_allocate[kAllocationCount];
+Release real_release[kReleaseCount];
+
+template <size_t kIndex>
+CGOPROF_SLOW void* SampledAllocate(size_t size, uintptr_t second, uintptr_t third) {
+  CGOPROF_RETURN_RECORDED(real_allocate[kIndex](size, second, third), size);
+}
+
+template <size_t kIndex>
+void* HookAllocate(size_t size, uintptr_t second, uintptr_t third) {
+  if (CountDown(size)) return SampledAllocate<kIndex>(size, second, third);
+  return real_allocate[kIndex](size, second, third);
+}
+
+template <size_t kIndex>
+CGOPROF_SLOW void SampledRelease(void* block, uintptr_t second, uintptr_t third) {
+  ForgetBlock(block);
+  real_release[kIndex](block, second, third);
+}
+
+template <size_t kIndex>
+void HookRelease(void* block, uintptr_t second, uintptr_t third) {
+  if (MayBeSampled(block)) return SampledRelease<kIndex>(block, second, third);
+  real_release[kIndex](block, second, third);
+}
+
+// The function to redirect, if there is one; one that is chosen by a resolver cannot be.
+const ElfW(Sym) * FindPlain(const link_map& allocator, const char* name) {
+  const ElfW(Sym)* const function = FindFunction(allocator, name);
+  return function != nullptr && ELF64_ST_TYPE(function->st_info) == STT_FUNC ? function : nullptr;
+}
+
+// True if an allocation comes to one of our hooks by itself, as jemalloc's operator new does for large alignments:
+// hooked as well, it would count twice. Found out by trying: a hook counts this thread's countdown down. More than
+// once, because an allocator may call malloc for a purpose of its own.
+bool ReachesAHook(Allocate allocate, Release release) {
+  constexpr int kTries = 3;
+  constexpr size_t kSize = 64;  // bytes, also used for the alignment and as the address that std::nothrow goes by
+  constexpr int64_t kFar = int64_t{1} << 40;
+  const int64_t before = thread_state.bytes_to_sample;
+  bool reaches = true;
+  for (int i = 0; i < kTries && reaches; i++) {
+    thread_state.bytes_to_sample = kFar;
+    void* const block = allocate(kSize, kSize, kSize);
+    reaches = thread_state.bytes_to_sample != kFar;
+    release(block, kSize, kSize);
+  }
+  thread_state.bytes_to_sample = before;
+  return reaches;
+}
+
+template <size_t kIndex>
+void HookOneRelease(const link_map& allocator) {
+  const ElfW(Sym)* const function = FindPlain(allocator, kReleases[kIndex]);
+  if (function == nullptr) return;
+  real_release[kIndex] = reinterpret_cast<Release>(FunctionAddress(allocator, *function));
+  RedirectCalls(allocator, *function, reinterpret_cast<void*>(&HookRelease<kIndex>));
+}
+
+template <size_t kIndex>
+void HookOneAllocation(const link_map& allocator) {
+  const ElfW(Sym)* const function = FindPlain(allocator, kAllocations[kIndex].name);
+  const ElfW(Sym)* const undoing = FindPlain(allocator, kAllocations[kIndex].undone_by);
+  if (function == nullptr || undoing == nullptr) return;
+  const Allocate allocate = reinterpret_cast<Allocate>(FunctionAddress(allocator, *function));
+  if (ReachesAHook(allocate, reinterpret_cast<Release>(FunctionAddress(allocator, *undoing)))) return;
+  real_allocate[kIndex] = allocate;
+  RedirectCalls(allocator, *function, reinterpret_cast<void*>(&HookAllocate<kIndex>));
+}
+
+template <size_t kIndex = 0>
+void HookReleases(const link_map& allocator) {
+  if constexpr (kIndex < kReleaseCount) {
+    HookOneRelease<kIndex>(allocator);
+    HookReleases<kIndex + 1>(allocator);
+  }
+}
+
+template <size_t kIndex = 0>
+void HookAllocations(const link_map& allocator) {
+  if constexpr (kIndex < kAllocationCount) {
+    HookOneAllocation<kIndex>(allocator);
+    HookAllocations<kIndex + 1>(allocator);
+  }
+}
+
+}  // namespace
+
+void HookAllocatorFunctions() {
+  const link_map* const allocator = NextAllocator();
+  if (allocator == nullptr) return;
+  // The releases first: a block whose allocation is recorded must not go past them.
+  HookReleases(*allocator);
+  HookAllocations(*allocator);
+}
+
+}  // namespace cgoprof

@@ -1,0 +1,44 @@
+// The functions that the loaded libraries define, read from their symbol tables where they lie in memory, by our own
+// code and not by dlsym: that takes the loader's lock and, in older glibc, calls calloc. May be used while the loader
+// is still at work, but not while another thread may unload a library.
+#ifndef CGOPROF_PRELOAD_LOADED_LIBRARY_H_
+#define CGOPROF_PRELOAD_LOADED_LIBRARY_H_
+
+#include <elf.h>
+#include <link.h>
+#include <stdint.h>
+
+namespace cgoprof {
+
+// The dynamic symbol table of one loaded library.
+struct SymbolTable {
+  const ElfW(Sym) * symbols;
+  const char* strings;
+  const uint32_t* gnu_hash;
+  const uint32_t* sysv_hash;
+  const uint16_t* versions;
+};
+
+SymbolTable ReadSymbolTable(const link_map& library);
+
+// An address as the library's dynamic section has it. glibc relocates those, except in the vDSO's, which is read-only.
+template <typename T>
+T* DynamicAddress(const link_map& library, uintptr_t value) {
+  return reinterpret_cast<T*>(value < library.l_addr ? value + library.l_addr : value);
+}
+
+// A function that the library defines and shows to others; nullptr if it does not.
+const ElfW(Sym) * FindFunction(const link_map& library, const char* name);
+
+// Where that function begins. Asks its resolver, where the symbol's address is that of one (STT_GNU_IFUNC).
+void* FunctionAddress(const link_map& library, const ElfW(Sym) & function);
+
+// The first library from `library` on, in load order, which is the search order, that defines a function.
+const link_map* FindLibrary(const link_map* library, const char* function);
+
+// Our own.
+const link_map* OwnLibrary();
+
+}  // namespace cgoprof
+
+#endif  // CGOPROF_PRELOAD_LOADED_LIBRARY_H_
