@@ -37,6 +37,11 @@ const PACKAGES = {
   fuzz: { clang: program('clang++') },
   tidy: { 'clang-tidy': program('clang-tidy') },
   accuracy: { valgrind: program('valgrind'), heaptrack: program('heaptrack') },
+  bench: {
+    'libgoogle-perftools4': library('libtcmalloc.so.4'),
+    'libtcmalloc-minimal4': library('libtcmalloc_minimal.so.4'),
+    libjemalloc2: library('libjemalloc.so.2'),
+  },
 };
 
 /** Packages that only some releases have. What needs them says so and is skipped by name. */
