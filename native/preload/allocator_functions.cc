@@ -9,6 +9,7 @@
 
 #include "preload/hook.h"
 #include "preload/loaded_library.h"
+#include "preload/probe.h"
 #include "preload/real_alloc.h"
 #include "preload/recorder.h"
 #include "preload/redirect.h"
@@ -100,25 +101,6 @@ const ElfW(Sym) * FindPlain(const link_map& allocator, const char* name) {
   return function != nullptr && ELF64_ST_TYPE(function->st_info) == STT_FUNC ? function : nullptr;
 }
 
-// True if an allocation comes to one of our hooks by itself, as jemalloc's operator new does for large alignments:
-// hooked as well, it would count twice. Found out by trying: a hook counts this thread's countdown down. More than
-// once, because an allocator may call malloc for a purpose of its own.
-bool ReachesAHook(Allocate allocate, Release release) {
-  constexpr int kTries = 3;
-  constexpr size_t kSize = 64;  // bytes, also used for the alignment and as the address that std::nothrow goes by
-  constexpr int64_t kFar = int64_t{1} << 40;
-  const int64_t before = thread_state.bytes_to_sample;
-  bool reaches = true;
-  for (int i = 0; i < kTries && reaches; i++) {
-    thread_state.bytes_to_sample = kFar;
-    void* const block = allocate(kSize, kSize, kSize);
-    reaches = thread_state.bytes_to_sample != kFar;
-    release(block, kSize, kSize);
-  }
-  thread_state.bytes_to_sample = before;
-  return reaches;
-}
-
 template <size_t kIndex>
 void HookOneRelease(const link_map& allocator) {
   const ElfW(Sym)* const function = FindPlain(allocator, kReleases[kIndex]);
@@ -133,7 +115,10 @@ void HookOneAllocation(const link_map& allocator) {
   const ElfW(Sym)* const undoing = FindPlain(allocator, kAllocations[kIndex].undone_by);
   if (function == nullptr || undoing == nullptr) return;
   const Allocate allocate = reinterpret_cast<Allocate>(FunctionAddress(allocator, *function));
-  if (ReachesAHook(allocate, reinterpret_cast<Release>(FunctionAddress(allocator, *undoing)))) return;
+  const Release release = reinterpret_cast<Release>(FunctionAddress(allocator, *undoing));
+  // As jemalloc's operator new does for large alignments: hooked as well, it would count twice.
+  constexpr size_t kSize = 64;  // bytes; also for the alignment, and for the address that std::nothrow goes by
+  if (ReachesAHook([=] { release(allocate(kSize, kSize, kSize), kSize, kSize); })) return;
   real_allocate[kIndex] = allocate;
   RedirectCalls(allocator, *function, reinterpret_cast<void*>(&HookAllocate<kIndex>));
 }

@@ -16,6 +16,7 @@
 #include "preload/recorder.h"
 #include "preload/start_failure.h"
 #include "preload/text.h"
+#include "preload/unseen_malloc.h"
 
 extern "C" char** environ;
 
@@ -84,6 +85,7 @@ __attribute__((constructor)) void Load() {
   if (!IsChosen(settings, is_go)) return;
   keep_segment = settings.keep;
   if (!settings.follow) LeaveEnvironment(environ, is_go ? Removal::kBlank : Removal::kCompact);
+  if (const char* why = WhyMallocIsUnseen()) return LeaveStartFailure(why);
   // A run that keeps its segments makes one profile of all of them.
   const uint64_t own_run = settings.keep ? settings.run_id : 0;
   const uint64_t lost = PruneDeadSegments(settings.directory, own_run);

@@ -8,7 +8,7 @@
 namespace cgoprof {
 
 // Leaves a page of address space, no memory, with that name. Child processes do not inherit it. `why` is a word of
-// RecorderFailure. Does nothing where it cannot be done.
+// RecorderFailure or WhyMallocIsUnseen. Does nothing where it cannot be done.
 void LeaveStartFailure(const char* why);
 
 }  // namespace cgoprof

@@ -5,9 +5,15 @@
 import { CgoprofError } from '../errors.js';
 
 interface Reason {
-  readonly why: string;
+  /** Why there is no segment; or, instead, why there is nothing to put into one. */
+  readonly why?: string;
+  readonly unseen?: string;
   readonly hint: string;
 }
+
+/** What to do about an executable that brings its own malloc. */
+export const OWN_MALLOC_HINT =
+  'Link the allocator as a shared library (-ltcmalloc) instead of a static one (libtcmalloc.a).';
 
 const PLACE = 'Choose another directory: CGOPROF_DIR=/PATH.';
 
@@ -27,6 +33,14 @@ const REASONS: Readonly<Record<string, Reason>> = {
   file: { why: 'its file could not be made', hint: `Is the directory writable to the process? ${PLACE}` },
   'address-space': { why: 'the process has no address space for it', hint: 'Raise its limit: ulimit -v unlimited.' },
   'no-room': { why: 'there was no room for it', hint: `df -h /dev/shm shows the room there is. ${PLACE}` },
+  'own-malloc': {
+    unseen: 'its executable defines malloc itself, so no library can see what it allocates',
+    hint: OWN_MALLOC_HINT,
+  },
+  'earlier-malloc': {
+    unseen: 'another preloaded library defines malloc in front of libcgoprof.so',
+    hint: 'Name libcgoprof.so first in LD_PRELOAD; it calls the other.',
+  },
   kernel: { why: 'the kernel cannot keep it from forked children', hint: 'Linux 4.14 can.' },
 };
 
@@ -38,9 +52,10 @@ export function startFailureOf(mappingName: string): string | undefined {
 }
 
 export function startFailure(pid: number, word: string): CgoprofError {
-  const { why, hint } = REASONS[word] ?? {
+  const { why, unseen, hint } = REASONS[word] ?? {
     why: `its library says '${word}'`,
     hint: 'Is the tool older than the library?',
   };
-  return new CgoprofError({ what: `pid ${pid}`, why: `not profiled: it could not make a segment: ${why}`, hint });
+  const reason = unseen ?? `it could not make a segment: ${why}`;
+  return new CgoprofError({ what: `pid ${pid}`, why: `not profiled: ${reason}`, hint });
 }
