@@ -288,6 +288,7 @@ Napi::Value InspectExecutableJs(const Napi::CallbackInfo& info) {
                           {"dynamic", Flag(env, executable.dynamic)},
                           {"interpreter", Text(env, executable.interpreter)},
                           {"isGo", Flag(env, executable.is_go)},
+                          {"hasOwnMalloc", Flag(env, executable.has_own_malloc)},
                           {"hasCapabilities", Flag(env, executable.has_capabilities)}});
 }
 

@@ -20,6 +20,8 @@ namespace {
 constexpr size_t kMaxProgramHeaders = 1024;  // linkers write about ten
 constexpr size_t kMaxSections = 1024;        // about forty
 constexpr size_t kMaxSectionNameBytes = 64 << 10;
+constexpr size_t kMaxDynamicSymbols = 1 << 20;  // a large program that exports all of its functions has 300,000
+constexpr size_t kMaxDynamicNameBytes = 64 << 20;
 constexpr size_t kMaxInterpreterBytes = 4096;
 constexpr size_t kMaxNoteBytes = 64 << 10;
 constexpr size_t kMaxScriptLine = 256;  // BINPRM_BUF_SIZE: how far the kernel looks
@@ -28,7 +30,7 @@ constexpr std::string_view kGoNoteName("Go\0\0", 4);
 constexpr uint32_t kGoBuildIdNote = 4;
 
 std::string ReadSome(const InputFile& file, uint64_t offset, uint64_t bytes, size_t limit) {
-  std::string text(std::min<uint64_t>(bytes, limit), '\0');
+  std::string text(std::min({bytes, uint64_t{limit}, file.size()}), '\0');
   text.resize(file.ReadUpTo(offset, text.data(), text.size()));
   return text;
 }
@@ -70,19 +72,48 @@ std::vector<Elf64_Phdr> ReadProgramHeaders(const InputFile& file, const Elf64_Eh
   return segments;
 }
 
+std::vector<Elf64_Shdr> ReadSections(const InputFile& file, const Elf64_Ehdr& header) {
+  std::vector<Elf64_Shdr> sections;
+  if (header.e_shentsize != sizeof(Elf64_Shdr)) return sections;
+  sections.resize(std::min<size_t>(header.e_shnum, kMaxSections));
+  const size_t got = file.ReadUpTo(header.e_shoff, sections.data(), sections.size() * sizeof(Elf64_Shdr));
+  sections.resize(got / sizeof(Elf64_Shdr));
+  return sections;
+}
+
 // A Go program linked with -ldflags=-buildid= has no note, but it keeps the section that `go version` reads.
-bool HasGoBuildInfo(const InputFile& file, const Elf64_Ehdr& header) {
+bool HasGoBuildInfo(const InputFile& file, const std::vector<Elf64_Shdr>& sections, size_t names_index) {
   constexpr std::string_view kName(".go.buildinfo\0", 14);
-  if (header.e_shentsize != sizeof(Elf64_Shdr) || header.e_shstrndx >= header.e_shnum) return false;
-  std::vector<Elf64_Shdr> sections(std::min<size_t>(header.e_shnum, kMaxSections));
-  sections.resize(file.ReadUpTo(header.e_shoff, sections.data(), sections.size() * sizeof(Elf64_Shdr)) /
-                  sizeof(Elf64_Shdr));
-  if (header.e_shstrndx >= sections.size()) return false;
-  const Elf64_Shdr& strings = sections[header.e_shstrndx];
+  if (names_index >= sections.size()) return false;
+  const Elf64_Shdr& strings = sections[names_index];
   const std::string names = ReadSome(file, strings.sh_offset, strings.sh_size, kMaxSectionNameBytes);
   return std::any_of(sections.begin(), sections.end(), [&](const Elf64_Shdr& section) {
     return section.sh_name < names.size() && names.compare(section.sh_name, kName.size(), kName) == 0;
   });
+}
+
+bool IsNamed(const Elf64_Sym& symbol, const std::string& names, std::string_view name) {
+  // With its NUL.
+  return symbol.st_name < names.size() && names.compare(symbol.st_name, name.size(), name) == 0;
+}
+
+bool HasOwnMalloc(const InputFile& file, const std::vector<Elf64_Shdr>& sections) {
+  constexpr std::string_view kMalloc("malloc\0", 7), kDlsym("dlsym\0", 6);
+  const auto table = std::find_if(sections.begin(), sections.end(),
+                                  [](const Elf64_Shdr& section) { return section.sh_type == SHT_DYNSYM; });
+  if (table == sections.end() || table->sh_link >= sections.size()) return false;
+  const Elf64_Shdr& strings = sections[table->sh_link];
+  const std::string names = ReadSome(file, strings.sh_offset, strings.sh_size, kMaxDynamicNameBytes);
+  const std::string symbols = ReadSome(file, table->sh_offset, table->sh_size, kMaxDynamicSymbols * sizeof(Elf64_Sym));
+  bool defines = false;
+  for (size_t at = 0; at + sizeof(Elf64_Sym) <= symbols.size(); at += sizeof(Elf64_Sym)) {
+    Elf64_Sym symbol;
+    memcpy(&symbol, symbols.data() + at, sizeof(symbol));
+    if (symbol.st_shndx == SHN_UNDEF && IsNamed(symbol, names, kDlsym)) return false;
+    // Without a size it is not a definition, but the address of a PLT entry that is shown for comparison.
+    defines = defines || (symbol.st_shndx != SHN_UNDEF && symbol.st_size != 0 && IsNamed(symbol, names, kMalloc));
+  }
+  return defines;
 }
 
 void InspectElf(const InputFile& file, const Elf64_Ehdr& header, ExecutableInfo* info) {
@@ -99,7 +130,9 @@ void InspectElf(const InputFile& file, const Elf64_Ehdr& header, ExecutableInfo*
       info->is_go = HasGoNote(notes, segment.p_align == 8 ? 8 : 4);
     }
   }
-  info->is_go = info->is_go || HasGoBuildInfo(file, header);
+  const std::vector<Elf64_Shdr> sections = ReadSections(file, header);
+  info->is_go = info->is_go || HasGoBuildInfo(file, sections, header.e_shstrndx);
+  info->has_own_malloc = HasOwnMalloc(file, sections);
 }
 
 // `line`: the file's first bytes, "#!" included. Splits it as the kernel does (fs/binfmt_script.c).

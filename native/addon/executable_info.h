@@ -1,5 +1,6 @@
 // Tells what an executable is, as far as preloading a library into it matters. The file is hostile input and is read
-// with own bounds checks: nothing but the headers, the interpreter's path and the notes is looked at.
+// with own bounds checks: nothing but the headers, the interpreter's path, the notes and the dynamic symbols is looked
+// at.
 //
 // Knows nothing of Node, so that tests can drive it.
 #ifndef CGOPROF_ADDON_EXECUTABLE_INFO_H_
@@ -18,9 +19,11 @@ struct ExecutableInfo {
   // "amd64", "arm64", or the e_machine number. A 32-bit or big-endian image always has the number, and nothing but
   // `machine` and `has_capabilities` is told of it: whatever the machine, no library of ours fits.
   std::string machine;
-  bool dynamic = false;           // has PT_INTERP
-  std::string interpreter;        // PT_INTERP, or the script's #! interpreter; safe text
-  bool is_go = false;             // carries a Go build-id note: name "Go", type 4 (cmd/link/internal/ld/elf.go)
+  bool dynamic = false;     // has PT_INTERP
+  std::string interpreter;  // PT_INTERP, or the script's #! interpreter; safe text
+  bool is_go = false;       // carries a Go build-id note: name "Go", type 4 (cmd/link/internal/ld/elf.go)
+  // Defines malloc for the whole process and does not look for another one: no dlsym among what it imports.
+  bool has_own_malloc = false;
   bool has_capabilities = false;  // carries the attribute security.capability
 };
 

@@ -7,6 +7,7 @@ import { basename, join } from 'node:path';
 import type { Context } from '../context.js';
 import { CgoprofError, errorCode, systemReason } from '../errors.js';
 import type { ExecutableInfo, NativeBinding } from '../native-binding.js';
+import { OWN_MALLOC_HINT } from './start-failure.js';
 import { BARRIERS, findWrapper, WRAPPERS } from './wrappers.js';
 
 export interface Command {
@@ -122,6 +123,9 @@ function refuseUnpreloadable(context: Context, command: Command, info: Executabl
       ? 'A Go program without cgo has no C memory to profile; one with cgo must be linked without -static.'
       : 'Link it dynamically (without -static).';
     throw refusal(command, 'statically linked, so no library can be preloaded into it', hint);
+  }
+  if (info.hasOwnMalloc) {
+    throw refusal(command, 'defines malloc itself, so no library can see what it allocates', OWN_MALLOC_HINT);
   }
   const raised = whySecureExecution(context, statSync(command.path), info);
   if (raised) {

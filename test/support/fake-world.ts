@@ -141,6 +141,7 @@ export const GO_PROGRAM: ExecutableInfo = {
   dynamic: true,
   interpreter: '/lib64/ld-linux-x86-64.so.2',
   isGo: true,
+  hasOwnMalloc: false,
   hasCapabilities: false,
 };
 

@@ -243,12 +243,13 @@ describe('inspectExecutable', () => {
       dynamic: true,
       interpreter: expect.stringMatching(/^\/lib/),
       isGo: false,
+      hasOwnMalloc: false,
       hasCapabilities: false,
     });
   });
 
   it('tells a script and anything else', () => {
-    const nothing = { machine: '', dynamic: false, isGo: false, hasCapabilities: false };
+    const nothing = { machine: '', dynamic: false, isGo: false, hasOwnMalloc: false, hasCapabilities: false };
     const script = fileOf('#!/bin/sh -e\nexec ./server\n');
     expect(native.inspectExecutable(script)).toEqual({ ...nothing, format: 'script', interpreter: '/bin/sh' });
     expect(native.inspectExecutable(fileOf('text'))).toEqual({ ...nothing, format: 'other', interpreter: '' });

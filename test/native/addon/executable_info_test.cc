@@ -125,6 +125,63 @@ std::string WithSection(std::string file, const std::string& name) {
   return file + names + std::string(reinterpret_cast<const char*>(sections), sizeof(sections));
 }
 
+struct DynamicSymbol {
+  std::string name;
+  bool defined = true;
+  uint64_t size = 16;
+};
+
+// Puts a table of dynamic symbols behind the image.
+std::string WithDynamicSymbols(std::string file, const std::vector<DynamicSymbol>& symbols) {
+  std::string names = "\0"s, rows(sizeof(Elf64_Sym), '\0');
+  for (const DynamicSymbol& symbol : symbols) {
+    Elf64_Sym row = {};
+    row.st_name = static_cast<uint32_t>(names.size());
+    row.st_shndx = symbol.defined ? 1 : SHN_UNDEF;
+    row.st_size = symbol.size;
+    rows.append(reinterpret_cast<const char*>(&row), sizeof(row));
+    names += symbol.name + '\0';
+  }
+  Elf64_Shdr sections[2] = {};
+  sections[0].sh_type = SHT_DYNSYM;
+  sections[0].sh_offset = file.size();
+  sections[0].sh_size = rows.size();
+  sections[0].sh_link = 1;
+  sections[1].sh_offset = file.size() + rows.size();
+  sections[1].sh_size = names.size();
+  Elf64_Ehdr* const header = HeaderOf(&file);
+  header->e_shoff = sections[1].sh_offset + names.size();
+  header->e_shentsize = sizeof(Elf64_Shdr);
+  header->e_shnum = 2;
+  return file + rows + names + std::string(reinterpret_cast<const char*>(sections), sizeof(sections));
+}
+
+TEST(ExecutableInfo, TellsAProgramWithAMallocOfItsOwn) {
+  const std::string image = MakeElf({{PT_INTERP, "/lib/ld.so"}});
+  const auto has_own_malloc = [&](const std::vector<DynamicSymbol>& symbols) {
+    return Inspect(WithDynamicSymbols(image, symbols)).has_own_malloc;
+  };
+  EXPECT_TRUE(has_own_malloc({{"free"}, {"malloc"}, {"printf", false}}));
+  EXPECT_FALSE(has_own_malloc({{"mallocx"}, {"xmalloc"}, {"malloc", false, 0}})) << "other names, or imported";
+  EXPECT_FALSE(has_own_malloc({{"malloc", true, 0}})) << "the address of a PLT entry";
+  EXPECT_FALSE(has_own_malloc({{"malloc"}, {"dlsym", false, 0}})) << "it may pass on to the next one";
+}
+
+TEST(ExecutableInfo, DamagedDynamicSymbolsAreNone) {
+  const std::string whole = WithDynamicSymbols(MakeElf({{PT_INTERP, "/lib/ld.so"}}), {{"malloc"}});
+  const size_t table = whole.size() - 2 * sizeof(Elf64_Shdr);
+  const auto damaged = [&](auto damage) {
+    std::string file = whole;
+    damage(reinterpret_cast<Elf64_Shdr*>(file.data() + table));
+    return Inspect(file).has_own_malloc;
+  };
+  EXPECT_TRUE(damaged([](Elf64_Shdr*) {}));
+  EXPECT_FALSE(damaged([](Elf64_Shdr* sections) { sections[0].sh_link = 2; }));
+  EXPECT_FALSE(damaged([](Elf64_Shdr* sections) { sections[0].sh_offset = ~uint64_t{0}; }));
+  EXPECT_FALSE(damaged([](Elf64_Shdr* sections) { sections[1].sh_size = 3; })) << "names that end early";
+  EXPECT_TRUE(damaged([](Elf64_Shdr* sections) { sections[0].sh_size = ~uint64_t{0}; })) << "what there is of it";
+}
+
 TEST(ExecutableInfo, TellsAGoProgramWhoseBuildIdWasLeftOut) {
   const std::string image = MakeElf({{PT_INTERP, "/lib/ld.so"}, {PT_NOTE, kGnuNote}});
   EXPECT_TRUE(Inspect(WithSection(image, ".go.buildinfo")).is_go);

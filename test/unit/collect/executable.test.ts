@@ -139,6 +139,13 @@ describe('chooseProfile refuses', () => {
     );
   });
 
+  it('programs with a malloc of their own', () => {
+    const own = /^run: server: defines malloc itself, so no library can see what it allocates$/;
+    expect(() => choose(program('server', { hasOwnMalloc: true }), { wish: 'all' })).toThrow(
+      refusal(own, /-ltcmalloc/),
+    );
+  });
+
   it('programs for another machine', () => {
     const message = /^run: server: built for arm64, but this cgoprof is for amd64$/;
     expect(() => choose(program('server', { machine: 'arm64' }))).toThrow(refusal(message, /Build it/));
