@@ -11,10 +11,10 @@
 enum { THREADS = 4, SLOTS = 4099 };
 
 struct slot {
-  atomic_flag taken;
   void* block;
   size_t size;
   int site;  // whose block it is
+  atomic_flag taken;
 };
 static struct slot slots[SLOTS];
 
