@@ -4,30 +4,12 @@
 // blocks. Half-way and at the end it stands still; then `cgoprof heap --json` must say of every line what the books say,
 // and that nothing was lost. A block whose free went past the recorder would be counted as missed when its address comes
 // back. (test/e2e/oracle.test.ts is the short form.)
-import { execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { buildTarget } from './build-targets.mjs';
-import { main, ROOT, StepError, say } from './lib/process.mjs';
+import { HaltingTarget } from './lib/halting-target.mjs';
+import { main, StepError, say } from './lib/process.mjs';
 import { readSites } from './lib/sites.mjs';
 import { setUp } from './setup.mjs';
-
-const CLI = [process.execPath, join(ROOT, 'dist/cli.js')];
-
-/** Next books of the program, up to where it stands still. */
-async function nextBooks(lines) {
-  const books = { pid: 0, sites: new Map() };
-  for (;;) {
-    const { value: line, done } = await lines.next();
-    if (done) throw new StepError('the program ended before its books did');
-    const [word, ...rest] = line.split(' ');
-    if (word === 'ready') return books;
-    if (word === 'pid') books.pid = Number(rest[0]);
-    if (word === 'site') books.sites.set(rest[0], rest.slice(1).map(Number));
-  }
-}
 
 /** What the tool says of each site, in the order of the books: blocks and bytes allocated, and those in use. */
 function asReported({ sites: reported }, { path, line }) {
@@ -46,40 +28,24 @@ function asReported({ sites: reported }, { path, line }) {
  *
  * @param {string} executable
  * @param {number} operations
- * @param {{ tool?: readonly string[], env: NodeJS.ProcessEnv, onHalt?: (pid: number) => Promise<void> }} options tool: the words
- *   of the command line that stand for cgoprof
+ * @param {{ tool?: readonly string[], env: NodeJS.ProcessEnv, onHalt?: (pid: number) => Promise<void> }} options tool: as
+ *   for HaltingTarget
  * @returns {Promise<{ site: string, books: number[], reported: number[] }[][]>} per halt, per site
  */
-export async function compareWithBooks(executable, operations, { tool = CLI, env, onHalt = async () => {} }) {
-  const [program, ...words] = [...tool, 'run', '--rate', '1', '--', executable, String(operations)];
-  const child = spawn(program, words, { env, stdio: ['pipe', 'pipe', 'inherit'] });
-  const exited = once(child, 'exit');
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+export async function compareWithBooks(executable, operations, { onHalt = async () => {}, ...options }) {
+  const target = new HaltingTarget([executable, String(operations)], { rate: 1, ...options });
   const halts = [];
   try {
     for (let half = 1; half <= 2; half++) {
-      const { pid, sites } = await nextBooks(lines);
-      const report = heap(tool, pid, env);
-      await onHalt(pid);
-      halts.push(compare(sites, report));
-      child.stdin.write('\n');
+      const books = new Map((await target.halt()).map(([site, ...amounts]) => [site, amounts.map(Number)]));
+      halts.push(compare(books, target.heap()));
+      await onHalt(target.pid);
+      target.goOn();
     }
   } finally {
-    child.stdin.end();
+    await target.end();
   }
-  const [code] = await exited;
-  if (code !== 0) throw new StepError(`the program ended with ${code ?? 'a signal'}`);
   return halts;
-}
-
-/** @param {readonly string[]} tool */
-function heap(tool, pid, env) {
-  const [program, ...words] = tool;
-  const text = execFileSync(program, [...words, 'heap', String(pid), '--go', 'none', '--json'], { env });
-  const report = JSON.parse(text.toString());
-  const losses = Object.entries(report.losses).map(([counter, count]) => `${counter} ${count}`);
-  if (losses.length > 0) throw new StepError(`lost in exact mode: ${losses.join(', ')}`);
-  return report;
 }
 
 function compare(books, report) {
