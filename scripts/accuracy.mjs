@@ -1,10 +1,12 @@
 // npm run accuracy [-- RUNS]: measures cgoprof against known truth and against other tools, and writes docs/accuracy.md.
 //
 // Exact mode: one run of test/targets/accuracy, beside valgrind's and heaptrack's view of the same program. Default rate:
-// RUNS (100) runs of test/targets/sites5, whose mean must lie near the truth by its own standard error.
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+// RUNS (100) runs of test/targets/sites5, whose mean must lie near the truth by its own standard error. Intervals: 2 × RUNS
+// rounds of test/targets/sites-mix, and how many of them hold the truth.
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { buildTarget } from './build-targets.mjs';
+import { measureCoverage } from './lib/coverage.mjs';
 import { ensurePackages } from './lib/debian.mjs';
 import { findGo } from './lib/go.mjs';
 import { capture, main, ROOT, run, StepError, say } from './lib/process.mjs';
@@ -93,9 +95,14 @@ async function exactTable() {
   return table(['site', 'truth', 'cgoprof', 'valgrind', 'heaptrack'], [...rows, totals]);
 }
 
+function moments(values) {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1);
+  return { mean, variance };
+}
+
 function summarize(estimates, truth) {
-  const mean = estimates.reduce((sum, value) => sum + value, 0) / estimates.length;
-  const variance = estimates.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (estimates.length - 1);
+  const { mean, variance } = moments(estimates);
   const error = Math.sqrt(variance / estimates.length);
   return { mean, error, distance: Math.abs(mean - truth) / error };
 }
@@ -128,9 +135,52 @@ async function sampledTable(runs) {
   return table(head, rows);
 }
 
+const share = (estimates, isIn) => (100 * estimates.filter(isIn).length) / estimates.length;
+
+/** How many of the intervals hold the truth, in per cent: as stated, and as they would be without thinking. */
+function coverage({ estimates, truth }) {
+  return {
+    stated: share(estimates, ({ low, high }) => low <= truth && truth <= high),
+    normal: share(estimates, ({ estimate, standardError }) => Math.abs(estimate - truth) <= 1.96 * standardError),
+  };
+}
+
+/** The standard error that was stated, in the mean, over the spread that was found. */
+function statedToFound({ estimates }) {
+  const { variance } = moments(estimates.map(({ estimate }) => estimate));
+  const stated = estimates.reduce((sum, { standardError }) => sum + standardError ** 2, 0) / estimates.length;
+  return Math.sqrt(stated / variance);
+}
+
+function intervalRow(row) {
+  const values = row.estimates.map(({ estimate }) => estimate);
+  const { mean, distance } = summarize(values, row.truth);
+  const { stated, normal } = coverage(row);
+  const size = row.size === 0 ? '8 to 8,388,617' : number(row.size);
+  const isCertain = new Set(values).size === 1;
+  const spread = isCertain ? ['–', '–'] : [distance.toFixed(2), statedToFound(row).toFixed(2)];
+  const perCent = [stated, normal].map((value) => `${value.toFixed(1)} %`);
+  return [size, number(row.blocks), number(row.truth), number(mean), ...spread, ...perCent];
+}
+
+async function intervals(rounds) {
+  const folder = mkdtempSync('/dev/shm/cgoprof-accuracy-');
+  const onRound = (round) => round % 20 === 0 && say(`intervals: round ${round} of ${rounds}`);
+  try {
+    const env = { ...process.env, CGOPROF_DIR: folder };
+    const rows = await measureCoverage(buildTarget('sites-mix'), rounds, { env, onRound });
+    const head = ['block size', 'blocks', 'truth', 'mean', 'distance', 'stated / found', 'covered', '± 1.96'];
+    const uncertain = rows.filter(({ estimates }) => new Set(estimates.map(({ estimate }) => estimate)).size > 1);
+    const all = uncertain.reduce((sum, row) => sum + coverage(row).stated, 0) / uncertain.length;
+    return { table: table(head, rows.map(intervalRow)), all, perSize: rows[0].estimates.length };
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
 const version = (command) => capture(command).trim().split('\n')[0];
 
-function report(exact, sampled, runs) {
+function report(exact, sampled, interval, runs) {
   return `# Accuracy
 
 Written by \`npm run accuracy\`, with ${version([findGo(), 'version'])}, ${version(['valgrind', '--version'])} and
@@ -156,6 +206,24 @@ ${exact}
 estimate has its mean within 2 standard errors of the truth, but for one time in twenty.
 
 ${sampled}
+
+## Intervals
+
+\`cgoprof heap --json\` states the standard error of each estimate and an interval that is to cover the truth in 95 % of
+cases; the formulas are in \`src/merge/site-estimates.ts\`. Here the program \`test/targets/sites-mix\` allocates the same
+in ${2 * runs} rounds, each time after it has freed everything, and is looked at in each. It has five functions for each
+size of blocks: ${interval.perSize} estimates of bytes in use per size. They are independent, though the process is the same:
+whether a block is sampled depends on no other block, and nothing of a round is in use in the next.
+
+${interval.table}
+
+- distance: |mean − truth| in standard errors of the mean, as above.
+- stated / found: the standard error that is stated (root mean square), over the standard deviation of the estimates.
+- covered: the share of stated intervals that hold the truth; ${interval.all.toFixed(1)} % over all sizes but the biggest. By chance alone a
+  share of 95 % shows as up to ${(196 * Math.sqrt((0.95 * 0.05) / interval.perSize)).toFixed(1)} points more or less.
+- ± 1.96: the share that the estimate ± 1.96 standard errors would hold: too few, where there are few samples.
+- Blocks of 8 MiB are never missed, so nothing is left to estimate; the interval is less than one block wide and always
+  right. The last row's blocks are of ten sizes, all allocated by one line.
 `;
 }
 
@@ -165,7 +233,7 @@ await main(async () => {
   setUp({ withTests: false });
   ensurePackages(['accuracy']);
   mkdirSync(FOLDER, { recursive: true });
-  const text = report(await exactTable(), await sampledTable(runs), runs);
+  const text = report(await exactTable(), await sampledTable(runs), await intervals(2 * runs), runs);
   mkdirSync(join(ROOT, dirname(REPORT)), { recursive: true });
   writeFileSync(join(ROOT, REPORT), text);
   say(`written: ${REPORT}`);

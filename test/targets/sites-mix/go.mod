@@ -1,0 +1,3 @@
+module sites-mix
+
+go 1.18
