@@ -42,6 +42,13 @@ test('exports what exports.map lists, and nothing else', () => {
   ).toEqual(listed.sort());
 });
 
+test('stands in front of nothing that maps memory, loads libraries, or makes threads, processes or handlers', () => {
+  const names = symbols('--defined-only').map(({ name }) => name);
+  // The Go heap of a cgo program is mapped through libc; dlopen looks at who calls it.
+  const notOurs = /map|brk|^dlm?open|^dlsym|pthread|thrd|fork|clone|spawn|^exec|exit|signal|sigaction|printf|setenv/;
+  expect(names.filter((name) => notOurs.test(name))).toEqual([]);
+});
+
 test('needs no symbol newer than glibc 2.17', () => {
   const needed = [...show('readelf', '-VW').matchAll(/Name: (\S+)/g)].map(([, version = '']) => version);
   expect(new Set(needed)).toEqual(new Set(symbols('--undefined-only').flatMap(({ version }) => version || [])));
