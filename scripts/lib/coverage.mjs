@@ -37,9 +37,6 @@ export async function measureCoverage(executable, rounds, { env, onRound }) {
 /** Bytes in use by function; of one that is not listed, what the report says about those. */
 function inUseByFunction({ sites, sampling }) {
   const known = new Map(sites.map((site) => [site.function, site.inUse.bytes]));
-  const nothing = { estimate: 0, standardError: 0, low: 0, high: sampling.c.unlistedBytes };
-  return (name) => {
-    const bytes = known.get(name);
-    return bytes === undefined || bytes.estimate === 0 ? nothing : bytes;
-  };
+  const unlisted = { estimate: 0, standardError: 0, low: 0, high: sampling.c.unlistedBytes };
+  return (name) => known.get(name) ?? unlisted;
 }

@@ -50,12 +50,20 @@ export const CONFIDENCE = 0.95;
 /** Standard errors within which 95 % of a normal distribution lie. */
 const Z = 1.959963984540054;
 
+/**
+ * Sampling intervals of bytes that are seen with that confidence: all of B bytes stay unsampled with probability
+ * exp(-B / rate), whatever the size of their blocks.
+ */
+const UNSEEN = -Math.log(1 - CONFIDENCE);
+
 /** One amount of one site, added up over samples. */
 class Tally {
   #estimate = 0;
   #variance = 0;
   /** What the sampled blocks are by themselves. */
   #seen = 0;
+  /** What there may be of which nothing was sampled. */
+  #unseen = 0;
 
   /**
    * @param amount Estimated, of blocks of one size.
@@ -66,12 +74,14 @@ class Tally {
     this.#estimate += amount;
     this.#variance += (Math.abs(amount) * each) / Math.expm1(ratio);
     this.#seen += amount * -Math.expm1(-ratio);
+    this.#unseen = Math.max(this.#unseen, (UNSEEN * each) / ratio);
   }
 
   get result(): Estimate {
     const [estimate, variance] = [this.#estimate, this.#variance];
     const standardError = Math.sqrt(variance);
-    if (variance === 0) return { estimate, standardError, low: estimate, high: estimate };
+    if (variance === 0)
+      return { estimate, standardError, low: estimate, high: estimate === 0 ? this.#unseen : estimate };
     if (estimate <= 0) {
       // A Go profile of what changed in between: nothing is known of how many samples its differences are made of.
       return { estimate, standardError, low: estimate - Z * standardError, high: estimate + Z * standardError };
@@ -87,6 +97,14 @@ class Tally {
   }
 }
 
+/**
+ * Blocks before they were cut to a whole number, which their bytes still tell. It matters where a line has many callers:
+ * half a block is lost for each of them.
+ */
+function uncut(blocks: number, byBytes: number, rate: number): number {
+  return rate > 1 ? Math.min(Math.max(blocks, byBytes), blocks + 1) : blocks;
+}
+
 /** The four amounts, in the order of the sample types. */
 class SiteTally {
   readonly #tallies = [new Tally(), new Tally(), new Tally(), new Tally()] as const;
@@ -96,8 +114,9 @@ class SiteTally {
   add({ value }: Sample, blockSize: number, rate: number): void {
     const ratio = rate > 1 ? blockSize / rate : Number.POSITIVE_INFINITY;
     for (const [i, tally] of this.#tallies.entries()) {
-      const isBytes = i % 2 === 1;
-      tally.add(Number(int64(value[i] ?? 0)), isBytes ? blockSize : 1, ratio);
+      const amount = Number(int64(value[i] ?? 0));
+      if (i % 2 === 1) tally.add(amount, blockSize, ratio);
+      else tally.add(uncut(amount, Number(int64(value[i + 1] ?? 0)) / blockSize, rate), 1, ratio);
     }
   }
 
@@ -163,11 +182,10 @@ export function siteEstimates(profiles: readonly Profile[]): SiteEstimate[] {
 }
 
 /**
- * The most that a line which has no sample can hold. All of B bytes stay unsampled with probability exp(-B / rate),
- * whatever the size of their blocks; more than this would have been seen in 95 % of cases. Infinity for a rate below 1,
- * by which Go says that its profiling is switched off.
+ * The most that a line which has no sample can hold: more would have been seen in 95 % of cases. Infinity for a rate below
+ * 1, by which Go says that its profiling is switched off.
  */
 export function unseenBytes(rate: number): number {
   if (rate < 1) return Number.POSITIVE_INFINITY;
-  return rate > 1 ? -Math.log(1 - CONFIDENCE) * rate : 0;
+  return rate > 1 ? UNSEEN * rate : 0;
 }

@@ -38,6 +38,14 @@ describe('sites', () => {
     expect((both ?? 0) / (one ?? 0)).toBeCloseTo(4, 5);
   });
 
+  test('have as many blocks as their callers together, not a part of one less for each', () => {
+    const size = 300_007;
+    const callers = Array.from({ length: 20 }, (_, i) => ['f@f.c:3', `caller${i}@main.go:${i}`]);
+    const [site] = ofBuckets(callers.map((stack) => ({ stack, allocs: 1, allocBytes: size })));
+    // A profile says 2 for each caller: 1 / (1 - exp(-size / rate)) is 2.29.
+    expect(site?.inUse.objects.estimate).toBeCloseTo(20 / (1 - Math.exp(-size / RATE)), 3);
+  });
+
   test('in exact mode are exact', () => {
     const sites = ofBuckets([{ stack: ['f@f.c:3'], allocs: 5, frees: 2, allocBytes: 505, freeBytes: 202 }], 1);
     const exact = (estimate: number) => ({ estimate, standardError: 0, low: estimate, high: estimate });
@@ -68,10 +76,14 @@ describe('sites', () => {
     expect(low).toBeLessThan(-4096);
   });
 
-  test('with nothing in use have nothing to be wrong about there', () => {
-    const [site] = ofBuckets([{ stack: ['f@f.c:3'], allocs: 5, frees: 5, allocBytes: 505, freeBytes: 505 }]);
-    expect(site?.inUse.bytes).toEqual({ estimate: 0, standardError: 0, low: 0, high: 0 });
+  test('with no sample in use may hold what stays unseen', () => {
+    const freed = { stack: ['f@f.c:3'], allocs: 5, frees: 5, allocBytes: 5 * 101, freeBytes: 5 * 101 };
+    const [site] = ofBuckets([freed]);
     expect(site?.allocated.bytes.standardError).toBeGreaterThan(0);
+    const bytes = unseenBytes(RATE);
+    expect(site?.inUse.bytes).toEqual({ estimate: 0, standardError: 0, low: 0, high: expect.closeTo(bytes, 6) });
+    expect(site?.inUse.objects.high).toBeCloseTo(bytes / 101, 6);
+    expect(ofBuckets([freed], 1)[0]?.inUse.bytes.high).toBe(0);
   });
 });
 
