@@ -12,7 +12,7 @@ struct held {
 };
 
 int site_count(void);
-struct held held_by(int site);
+struct held held_by(int index);
 
 void allocate_all(void);
 void free_all(void);
