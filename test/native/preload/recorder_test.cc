@@ -5,7 +5,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
+#include <atomic>
 #include <functional>
+#include <random>
+#include <thread>
+#include <vector>
 
 #include "temp_dir.h"
 
@@ -13,11 +18,11 @@ namespace cgoprof {
 namespace {
 
 // One recorder exists per process and cannot be stopped, so each test runs in a child and reports by its exit status.
-int InChild(const std::function<bool(const Header&)>& body) {
+int InChild(const std::function<bool(const Header&)>& body, const SegmentCapacity& capacity = CapacityFor(524288)) {
   TempDir dir;
   const pid_t child = fork();
   if (child == 0) {
-    const bool started = StartRecorder({dir.path().c_str(), 1, 0, CapacityFor(524288)}, /*is_go=*/false);
+    const bool started = StartRecorder({dir.path().c_str(), 1, 0, capacity}, /*is_go=*/false);
     _exit(started && body(*RecorderHeader()) ? 0 : 1);
   }
   int status = -1;
@@ -74,6 +79,108 @@ TEST(Recorder, APutBackBlockIsFoundAgain) {
               PutBlockBack(block, taken);
               return TakeBlock(block, &again) && again.size == taken.size && again.bucket == taken.bucket;
             }));
+}
+
+// An allocator's view of blocks that all threads share: who changes a block's state has it for himself until the next
+// change. Its size is a prime of its own, so that its place in the books is too.
+class SharedBlocks {
+ public:
+  static constexpr std::array<size_t, 7> kSizes = {13, 101, 211, 503, 1009, 2003, 4099};
+  static constexpr uint32_t kBlocks = 4096;
+
+  static size_t Size(uint32_t block) { return kSizes[block % kSizes.size()]; }
+  static void* Address(uint32_t block) { return reinterpret_cast<void*>(uintptr_t{0x7f0000000000} + block * 48); }
+
+  // One thread's part. Only what fails is counted: nothing may be allocated here.
+  void Churn(uint32_t seed, int rounds) {
+    std::minstd_rand random(seed);
+    for (int i = 0; i < rounds; i++) {
+      const uint32_t block = static_cast<uint32_t>(random()) % kBlocks;
+      uint8_t state = states_[block].load(std::memory_order_relaxed);
+      if (state == kBusy || !states_[block].compare_exchange_strong(state, kBusy, std::memory_order_acquire)) continue;
+      if (state == kLive) {
+        Free(block, /*put_back=*/random() % 5 == 0);
+      } else {
+        Allocate(block, random() % 8);
+      }
+    }
+  }
+  uint64_t allocs() const { return allocs_; }
+  uint64_t frees() const { return frees_; }
+  uint64_t unknown_frees() const { return unknown_frees_; }
+
+ private:
+  enum State : uint8_t { kFree, kLive, kBusy };
+
+  // Each depth is a stack of its own.
+  __attribute__((noinline)) void Allocate(uint32_t block, uint32_t depth) {
+    if (depth > 0) {
+      Allocate(block, depth - 1);
+    } else {
+      RecordAlloc(Address(block), Size(block), CGOPROF_HOOK_FRAME());
+      allocs_.fetch_add(1, std::memory_order_relaxed);
+      states_[block].store(kLive, std::memory_order_release);
+    }
+    __asm__ volatile("");  // no tail call
+  }
+  void Free(uint32_t block, bool put_back) {
+    LiveBlock taken = {};
+    const bool found = MayBeSampled(Address(block)) && TakeBlock(Address(block), &taken) && taken.size == Size(block);
+    if (!found) unknown_frees_.fetch_add(1, std::memory_order_relaxed);
+    if (put_back) {
+      PutBlockBack(Address(block), taken);
+    } else {
+      CountFree(taken);
+      frees_.fetch_add(1, std::memory_order_relaxed);
+    }
+    states_[block].store(put_back ? kLive : kFree, std::memory_order_release);
+  }
+
+  std::atomic<uint8_t> states_[kBlocks] = {};
+  std::atomic<uint64_t> allocs_{0}, frees_{0}, unknown_frees_{0};
+};
+
+template <typename T>
+const T* Records(const Header& header, RegionId region) {
+  return reinterpret_cast<const T*>(reinterpret_cast<const char*>(&header) + header.regions[region].offset);
+}
+
+// What the segment has booked, and that each bucket's bytes are those of its blocks, which are all of one size.
+struct Booked {
+  explicit Booked(const Header& header) {
+    const Bucket* buckets = Records<Bucket>(header, kBuckets);
+    for (uint64_t i = 0; i < header.regions[kBuckets].used; i++) {
+      const Bucket& bucket = buckets[i];
+      allocs += bucket.allocs;
+      frees += bucket.frees;
+      consistent &=
+          bucket.started == bucket.finished && bucket.alloc_bytes * bucket.frees == bucket.free_bytes * bucket.allocs;
+    }
+    const LiveEntry* entries = Records<LiveEntry>(header, kLiveEntries);
+    for (uint64_t i = 0; i < header.regions[kLiveEntries].used; i++) live += entries[i].address != kLiveFree;
+  }
+  uint64_t allocs = 0, frees = 0, live = 0;
+  bool consistent = true;
+};
+
+// Chains are few, so that blocks of all threads are entries of the same ones.
+TEST(Recorder, EightThreadsThatFreeEachOthersBlocksLoseNothing) {
+  SegmentCapacity capacity = CapacityFor(524288);
+  capacity.live_heads = 64;
+  const auto is_exact = [](const Header& header) {
+    static SharedBlocks blocks;
+    std::vector<std::thread> threads;
+    for (uint32_t t = 1; t <= 8; t++) threads.emplace_back([t] { blocks.Churn(t, 30011); });
+    for (std::thread& thread : threads) thread.join();
+    for (const CounterId id : {kDroppedBuckets, kDroppedLive, kDroppedReentrant, kMissedFrees}) {
+      if (header.counters[id] != 0) return false;
+    }
+    const Booked booked(header);
+    return blocks.unknown_frees() == 0 && blocks.frees() > 1009 && header.counters[kSamples] == blocks.allocs() &&
+           booked.allocs == blocks.allocs() && booked.frees == blocks.frees() &&
+           booked.live == blocks.allocs() - blocks.frees() && booked.consistent;
+  };
+  EXPECT_EQ(0, InChild(is_exact, capacity));
 }
 
 }  // namespace
