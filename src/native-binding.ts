@@ -156,7 +156,7 @@ export interface ExecutableInfo {
   readonly interpreter: string;
   /** Carries a Go build-id note. */
   readonly isGo: boolean;
-  /** Defines malloc itself and does not look for another one (dlsym), so a preloaded library never sees it called. */
+  /** Has an allocator that defines malloc linked into it, so a preloaded library never sees it called. */
   readonly hasOwnMalloc: boolean;
   /** Carries file capabilities (security.capability), so the loader ignores LD_PRELOAD. */
   readonly hasCapabilities: boolean;

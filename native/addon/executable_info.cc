@@ -92,28 +92,28 @@ bool HasGoBuildInfo(const InputFile& file, const std::vector<Elf64_Shdr>& sectio
   });
 }
 
-bool IsNamed(const Elf64_Sym& symbol, const std::string& names, std::string_view name) {
-  // With its NUL.
-  return symbol.st_name < names.size() && names.compare(symbol.st_name, name.size(), name) == 0;
+bool Defines(const Elf64_Sym& symbol, const std::string& names, std::string_view name_with_nul) {
+  // Without a size it is not a definition, but the address of a PLT entry that is shown for comparison.
+  return symbol.st_shndx != SHN_UNDEF && symbol.st_size != 0 && symbol.st_name < names.size() &&
+         names.compare(symbol.st_name, name_with_nul.size(), name_with_nul) == 0;
 }
 
 bool HasOwnMalloc(const InputFile& file, const std::vector<Elf64_Shdr>& sections) {
-  constexpr std::string_view kMalloc("malloc\0", 7), kDlsym("dlsym\0", 6);
+  constexpr std::string_view kMalloc("malloc\0", 7), kUsableSize("malloc_usable_size\0", 19);
   const auto table = std::find_if(sections.begin(), sections.end(),
                                   [](const Elf64_Shdr& section) { return section.sh_type == SHT_DYNSYM; });
   if (table == sections.end() || table->sh_link >= sections.size()) return false;
   const Elf64_Shdr& strings = sections[table->sh_link];
   const std::string names = ReadSome(file, strings.sh_offset, strings.sh_size, kMaxDynamicNameBytes);
   const std::string symbols = ReadSome(file, table->sh_offset, table->sh_size, kMaxDynamicSymbols * sizeof(Elf64_Sym));
-  bool defines = false;
+  bool has_malloc = false, has_usable_size = false;
   for (size_t at = 0; at + sizeof(Elf64_Sym) <= symbols.size(); at += sizeof(Elf64_Sym)) {
     Elf64_Sym symbol;
     memcpy(&symbol, symbols.data() + at, sizeof(symbol));
-    if (symbol.st_shndx == SHN_UNDEF && IsNamed(symbol, names, kDlsym)) return false;
-    // Without a size it is not a definition, but the address of a PLT entry that is shown for comparison.
-    defines = defines || (symbol.st_shndx != SHN_UNDEF && symbol.st_size != 0 && IsNamed(symbol, names, kMalloc));
+    has_malloc = has_malloc || Defines(symbol, names, kMalloc);
+    has_usable_size = has_usable_size || Defines(symbol, names, kUsableSize);
   }
-  return defines;
+  return has_malloc && has_usable_size;
 }
 
 void InspectElf(const InputFile& file, const Elf64_Ehdr& header, ExecutableInfo* info) {

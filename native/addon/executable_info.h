@@ -22,7 +22,8 @@ struct ExecutableInfo {
   bool dynamic = false;     // has PT_INTERP
   std::string interpreter;  // PT_INTERP, or the script's #! interpreter; safe text
   bool is_go = false;       // carries a Go build-id note: name "Go", type 4 (cmd/link/internal/ld/elf.go)
-  // Defines malloc for the whole process and does not look for another one: no dlsym among what it imports.
+  // Defines malloc for the whole process, and is an allocator: it also knows the size of a block, which a wrapper that
+  // passes on to the next malloc leaves to that.
   bool has_own_malloc = false;
   bool has_capabilities = false;  // carries the attribute security.capability
 };

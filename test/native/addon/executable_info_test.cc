@@ -161,14 +161,16 @@ TEST(ExecutableInfo, TellsAProgramWithAMallocOfItsOwn) {
   const auto has_own_malloc = [&](const std::vector<DynamicSymbol>& symbols) {
     return Inspect(WithDynamicSymbols(image, symbols)).has_own_malloc;
   };
-  EXPECT_TRUE(has_own_malloc({{"free"}, {"malloc"}, {"printf", false}}));
-  EXPECT_FALSE(has_own_malloc({{"mallocx"}, {"xmalloc"}, {"malloc", false, 0}})) << "other names, or imported";
-  EXPECT_FALSE(has_own_malloc({{"malloc", true, 0}})) << "the address of a PLT entry";
-  EXPECT_FALSE(has_own_malloc({{"malloc"}, {"dlsym", false, 0}})) << "it may pass on to the next one";
+  EXPECT_TRUE(has_own_malloc({{"free"}, {"malloc"}, {"printf", false}, {"malloc_usable_size"}}));
+  EXPECT_FALSE(has_own_malloc({{"mallocx"}, {"xmalloc"}, {"malloc_usable_size"}})) << "other names";
+  EXPECT_FALSE(has_own_malloc({{"malloc", false, 0}, {"malloc_usable_size"}})) << "imported";
+  EXPECT_FALSE(has_own_malloc({{"malloc", true, 0}, {"malloc_usable_size"}})) << "the address of a PLT entry";
+  EXPECT_FALSE(has_own_malloc({{"malloc"}})) << "a wrapper, which passes on to the next one";
 }
 
 TEST(ExecutableInfo, DamagedDynamicSymbolsAreNone) {
-  const std::string whole = WithDynamicSymbols(MakeElf({{PT_INTERP, "/lib/ld.so"}}), {{"malloc"}});
+  const std::string whole =
+      WithDynamicSymbols(MakeElf({{PT_INTERP, "/lib/ld.so"}}), {{"malloc_usable_size"}, {"malloc"}});
   const size_t table = whole.size() - 2 * sizeof(Elf64_Shdr);
   const auto damaged = [&](auto damage) {
     std::string file = whole;
