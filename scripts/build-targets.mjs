@@ -19,6 +19,7 @@ const SOURCES = 'test/targets';
  */
 const SPECIAL = {
   accuracy: { before: buildNoframeLibrary },
+  allocators: { before: buildPlugin },
   big: { sources: generateBigSources, onRequest: true },
   'sqlite-vtable': { flags: ['-tags=sqlite_vtable'], variants: { fixed: ['-modfile=fixed.mod'] } },
 };
@@ -27,6 +28,12 @@ const SPECIAL = {
 function buildNoframeLibrary({ source, folder }) {
   const flags = ['-O2', '-g', '-fomit-frame-pointer', '-fPIC', '-shared'];
   run(['cc', ...flags, '-o', join(folder, 'libnoframe.so'), join(source, 'noframe/noframe.c')]);
+}
+
+/** A C++ library that the executable loads while it runs, from beside itself. */
+function buildPlugin({ source, folder }) {
+  const flags = ['-O1', '-g', '-fPIC', '-shared'];
+  run(['c++', ...flags, '-o', join(folder, 'libplugin.so'), join(source, 'plugin/plugin.cc')]);
 }
 
 function generateBigSources({ source, folder }) {

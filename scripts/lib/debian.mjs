@@ -32,6 +32,8 @@ const PACKAGES = {
     'clang-format': program('clang-format'),
     'libtcmalloc-minimal4': library('libtcmalloc_minimal.so.4'),
     libjemalloc2: library('libjemalloc.so.2'),
+    'libgoogle-perftools-dev': library('libtcmalloc.so'),
+    'libmimalloc-dev': library('libmimalloc.so'),
     'golang-1.19-go': () => existsSync('/usr/lib/go-1.19/bin/go'),
   },
   fuzz: { clang: program('clang++') },
@@ -45,7 +47,7 @@ const PACKAGES = {
 };
 
 /** Packages that only some releases have. What needs them says so and is skipped by name. */
-const NOT_EVERYWHERE = ['golang-1.19-go'];
+const NOT_EVERYWHERE = ['golang-1.19-go', 'libgoogle-perftools-dev', 'libmimalloc-dev'];
 
 /**
  * Makes sure that the packages of the given groups are there. Installs them when run as root.

@@ -1,0 +1,137 @@
+// Promise: whatever allocator serves the program, linked or preloaded, C and C++ memory is counted once, to the byte; and
+// where its malloc cannot be seen, cgoprof says so.
+import { existsSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Workshop } from '../support/cgoprof.js';
+import { rawSamples } from '../support/go-pprof.js';
+import { buildTargetAside, type TargetBuild } from '../support/profiled-target.js';
+import { Service } from '../support/service.js';
+import { samplesAt, sitesOf, total, truth } from '../support/sites.js';
+
+const SITES = sitesOf('allocators');
+const LIBRARIES = `/usr/lib/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu`;
+const TCMALLOC: TargetBuild = { variant: 'tcmalloc', flags: ['-tags=tcmalloc'] };
+const STATIC_TCMALLOC: TargetBuild = { variant: 'tcmalloc-static', flags: ['-tags=tcmalloc_static'] };
+
+const canLink = existsSync(`${LIBRARIES}/libtcmalloc.so`);
+const canLinkStatically = existsSync(`${LIBRARIES}/libtcmalloc_minimal.a`);
+
+/** Libraries come stripped; their functions are not looked for here. */
+const NO_DEBUG_INFORMATION = /^cgoprof: warning: .*: it has no debug information\n/gm;
+
+let shop: Workshop;
+beforeAll(() => {
+  shop = new Workshop();
+});
+afterAll(() => shop.remove());
+
+/** Runs the target and compares each of its lines with what it did there. Nothing may have been lost on the way. */
+async function expectTruth(build: TargetBuild, env: Readonly<Record<string, string>> = {}): Promise<void> {
+  const output = shop.path('merged.pb.gz');
+  const program = await buildTargetAside('allocators', build);
+  const service = await Service.run(shop, ['--rate', '1', '-o', output], [program], { env });
+  const rows = await shop.ps();
+  expect(rows.find(({ pid }) => pid === service.pid)?.losses).toEqual({});
+  const { code, stderr } = await service.end('');
+  expect([code, stderr.replace(NO_DEBUG_INFORMATION, '')]).toEqual([0, expect.stringMatching(/^cgoprof: wrote .*\n$/)]);
+
+  const samples = rawSamples(output);
+  const seen = SITES.map((site) => ({ site: site.name, values: total(samplesAt(samples, site)) }));
+  expect(seen).toEqual(SITES.map((site) => ({ site: site.name, values: truth(site) })));
+}
+
+describe('every operator new and delete, and malloc, to the byte', () => {
+  it('with libc and libstdc++: nothing twice', () => expectTruth({}));
+
+  it.runIf(canLink)('with tcmalloc, linked by cgo', () => expectTruth(TCMALLOC));
+
+  for (const [allocator, name, needs] of [
+    ['tcmalloc', 'libtcmalloc.so.4', {}],
+    ['tcmalloc_minimal', 'libtcmalloc_minimal.so.4', {}],
+    ['jemalloc', 'libjemalloc.so.2', {}],
+    ['mimalloc', 'libmimalloc.so.2', { NEW_ABORTS: '1' }],
+  ] as const) {
+    const library = `${LIBRARIES}/${name}`;
+    it.runIf(existsSync(library)).each([
+      ['', {}],
+      [', bound when it starts', { LD_BIND_NOW: '1' }],
+    ])(`with ${allocator}, preloaded%s`, (_, env) => expectTruth({}, { ...needs, ...env, LD_PRELOAD: library }));
+  }
+});
+
+describe('a malloc that cannot be seen', () => {
+  const seenByNobody = 'defines malloc itself, so no library can see what it allocates';
+
+  it.runIf(canLinkStatically)('run refuses a program that has its own', async () => {
+    const program = await buildTargetAside('allocators', STATIC_TCMALLOC);
+    const { code, stderr } = await shop.run(['run', '--', program]);
+    expect([code, stderr]).toEqual([1, expect.stringContaining(`${program}: ${seenByNobody}\n`)]);
+    expect(stderr).toContain('-ltcmalloc');
+  });
+
+  it.runIf(canLinkStatically)('ps and heap tell of one that was started by others', async () => {
+    const program = await buildTargetAside('allocators', STATIC_TCMALLOC);
+    const service = await Service.run(shop, [], ['sh', '-c', `exec ${program}`]);
+    await expectNotProfiled(service, `its executable ${seenByNobody}`);
+  });
+
+  it('ps and heap tell of a library that stands in front', async () => {
+    const program = await buildTargetAside('allocators');
+    const allocator = shop.compile('front.so', FRONT, ['-shared', '-fPIC']);
+    const env = { LD_PRELOAD: `${allocator}:${shop.library}` };
+    const service = await Service.start(shop, [program], { env });
+    await expectNotProfiled(service, 'another preloaded library defines malloc in front of libcgoprof.so');
+  });
+
+  it('but one that passes on to the next is seen', async () => {
+    const output = shop.path('wrapped.pb.gz');
+    const program = shop.compile('wrapper', WRAPPER);
+    const { code, stderr } = await shop.run(['run', '--rate', '1', '-o', output, '--', program]);
+    expect([code, stderr]).toEqual([0, expect.stringContaining('1009 B in use by C')]);
+  });
+});
+
+async function expectNotProfiled(service: Service, why: string): Promise<void> {
+  const sentence = `pid ${service.pid}: not profiled: ${why}\n`;
+  expect((await shop.run(['ps'])).stderr).toContain(sentence);
+  const { code, stderr } = await shop.run(['heap', `${service.pid}`]);
+  expect([code, stderr]).toEqual([1, expect.stringContaining(sentence)]);
+  expect((await service.end('')).code).toBe(0);
+}
+
+/** An allocator as simple as can be: never gives memory back. */
+const FRONT = `
+#include <stddef.h>
+#include <string.h>
+static _Alignas(16) char memory[64 << 20];
+static size_t used;
+void* malloc(size_t size) {
+  size_t at = __atomic_fetch_add(&used, 16 + (size + 15) / 16 * 16, __ATOMIC_RELAXED);
+  if (size > sizeof(memory) || at + 16 + size > sizeof(memory)) return NULL;
+  *(size_t*)(memory + at) = size;
+  return memory + at + 16;
+}
+void free(void* block) {}
+void* calloc(size_t count, size_t size) { return malloc(count * size); }
+void* realloc(void* block, size_t size) {
+  void* moved = malloc(size);
+  if (block == NULL || moved == NULL) return moved;
+  size_t old = *(size_t*)((char*)block - 16);
+  return memcpy(moved, block, old < size ? old : size);
+}
+`;
+
+const WRAPPER = `
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdlib.h>
+void* malloc(size_t size) {
+  static void* (*next)(size_t);
+  if (!next) next = (void* (*)(size_t))dlsym(RTLD_NEXT, "malloc");
+  return next(size);
+}
+int main(void) {
+  void* volatile kept = malloc(1009);
+  return kept == NULL;
+}
+`;

@@ -1,0 +1,6 @@
+//go:build tcmalloc
+
+package main
+
+// #cgo LDFLAGS: -ltcmalloc
+import "C"
