@@ -200,6 +200,10 @@ ${exact}
   the executable's RUNPATH ($ORIGIN; here LD_LIBRARY_PATH makes up for it), and it writes its last records in an exit
   handler, which a Go program never runs (here the program leaves by C's \`exit\`).
 
+A program of known bytes shows that every kind of call is counted; that none is lost under load, \`npm run oracle\` shows:
+10^8 random operations of the malloc family on 4 threads that free each other's blocks, compared line by line with books
+that the program keeps. It fails at a difference of one byte or block, or of one missed free.
+
 ## Default rate
 
 \`cgoprof run -o run.pb.gz -- out/targets/sites5/sites5\`, ${runs} times: one sample per 512 KiB on average. An unbiased
@@ -212,7 +216,7 @@ ${sampled}
 \`cgoprof heap --json\` states the standard error of each estimate and an interval that is to cover the truth in 95 % of
 cases; the formulas are in \`src/merge/site-estimates.ts\`. Here the program \`test/targets/sites-mix\` allocates the same
 in ${2 * runs} rounds, each time after it has freed everything, and is looked at in each. It has five functions for each
-size of blocks: ${interval.perSize} estimates of bytes in use per size. They are independent, though the process is the same:
+size of blocks: ${number(interval.perSize)} estimates of bytes in use per size. They are independent, though the process is the same:
 whether a block is sampled depends on no other block, and nothing of a round is in use in the next.
 
 ${interval.table}
