@@ -5,6 +5,7 @@
 // and on little, to see that all work; no document is written. --library: another build of libcgoprof.so, as it is, with
 // nothing set up before; no document is written.
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { loadavg } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { countInstructions, inTurns, median, runWorkload, slope } from './lib/bench-measure.mjs';
@@ -56,20 +57,26 @@ async function measurePairs(bench) {
   };
 }
 
-/** What the two hooks cost when nothing is sampled: their own instructions, without those of the real functions. */
+/**
+ * What the two hooks cost when nothing is sampled: their own instructions, without those of the real functions. null
+ * where callgrind finds no such function, as in a library whose symbols it cannot read.
+ */
 async function measureHooks(bench) {
   say('mix: instructions of the hooks');
   const { pairs } = bench.scale;
   const short = await countInstructions(bench, 'unsampled', 'mix', [pairs]);
   const long = await countInstructions(bench, 'unsampled', 'mix', [2 * pairs]);
   const of = (hook) => {
-    const [a, b] = [short, long].map(({ byFunction }) => byFunction.get(`libcgoprof.so:${hook}`) ?? Number.NaN);
-    return slope(a, b, pairs);
+    const [a, b] = [short, long].map(({ byFunction }) => byFunction.get(`libcgoprof.so:${hook}`));
+    return a === undefined || b === undefined ? null : slope(a, b, pairs);
   };
   return { malloc: of('malloc'), free: of('free') };
 }
 
-/** Inside Unwinder::Walk alone, over the frames that the segments say were walked: at the default rate, and exactly. */
+/**
+ * Inside Unwinder::Walk alone, over the frames that the segments say were walked: at the default rate, and exactly. null
+ * where callgrind finds no such function.
+ */
 async function measureWalk(bench) {
   say('mix: instructions a frame');
   const perFrame = async (name, pairs) => {
@@ -79,7 +86,7 @@ async function measureWalk(bench) {
     if (!short.segment || !long.segment) throw new StepError('mix was not recorded');
     const frames = long.segment.frames - short.segment.frames;
     const depth = frames / (long.segment.samples - short.segment.samples);
-    return { instructions: slope(short.total, long.total, frames), depth };
+    return { instructions: long.total === 0 ? null : slope(short.total, long.total, frames), depth };
   };
   const { pairs } = bench.scale;
   return { sampled: await perFrame('cgoprof', pairs), exact: await perFrame('exact', pairs / 10) };
@@ -159,7 +166,7 @@ async function measureAll(bench) {
     memory: await measureMemory(bench),
     workloads: await measureWorkloads(bench),
   };
-  return { ...results, scale: bench.scale, minutes: (Date.now() - began) / 60_000 };
+  return { ...results, scale: bench.scale, minutes: (Date.now() - began) / 60_000, load: loadavg()[2] };
 }
 
 await main(async () => {

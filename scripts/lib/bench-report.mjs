@@ -15,10 +15,15 @@ const added = (rows, name, base) => rows[name].instructions - rows[base].instruc
 const over = ({ bare, cgoprof }) => cgoprof / bare - 1;
 const memoryOf = (row) => row.own + row.segment;
 
+/** What callgrind could not count, because it read no symbols of the library, must not look like nothing. */
+const counted = (value) => (value === null ? 'not measured: callgrind reads no symbols of this library' : fixed(value));
+
 /** One row: figure, limit, and whether it is kept. */
 function judged(what, value, limit, show, { atLeast = false } = {}) {
+  const wanted = `${atLeast ? '≥' : '≤'} ${show(limit)}`;
+  if (value === null) return [what, counted(value), wanted, '?'];
   const met = atLeast ? value >= limit : value <= limit;
-  return [what, show(value), `${atLeast ? '≥' : '≤'} ${show(limit)}`, met ? 'yes' : '**no**'];
+  return [what, show(value), wanted, met ? 'yes' : '**no**'];
 }
 
 function targets({ pairs, hooks, walk, exact, threads, memory, workloads }) {
@@ -172,9 +177,10 @@ function versions() {
 
 /** The section's text, below its heading. */
 export function section(results) {
-  const { scale, hooks, walk, minutes } = results;
+  const { scale, hooks, walk, minutes, load } = results;
   return `Written by \`npm run bench\`, which took ${fixed(minutes, 0)} minutes on ${cpus().length} cores, with ${versions()}.
-Programs in test/bench; figures in out/bench/recorder.json.
+The load average at the end was ${fixed(load)}: above 1, others had the machine too, and times say less than
+instructions. Programs in test/bench; figures in out/bench/recorder.json.
 
 ${targets(results)}
 
@@ -183,10 +189,11 @@ ${targets(results)}
   preempt, without garbage collection.
 - Times are medians of ${scale.rounds} rounds, in each of which every tool has its turn, by the clock of the program
   around its loop.
-- The hooks themselves, when nothing is sampled: malloc ${fixed(hooks.malloc)} instructions, free ${fixed(hooks.free)}.
+- 8 threads over 2 is to be read beside what the bare program does, below.
+- The hooks themselves, when nothing is sampled: malloc ${counted(hooks.malloc)} instructions, free ${counted(hooks.free)}.
 - The walk is counted in \`mix\`, inside \`Unwinder::Walk\` (callgrind's --toggle-collect), and divided by the frames that
-  the segment says were walked: ${fixed(walk.sampled.instructions)} instructions a frame at the default rate;
-  ${fixed(walk.exact.instructions)} in exact mode, which takes over what it remembers of the last stack.
+  the segment says were walked: ${counted(walk.sampled.instructions)} instructions a frame at the default rate;
+  ${counted(walk.exact.instructions)} in exact mode, which takes over what it remembers of the last stack.
 
 ${pairsTable(results)}
 
