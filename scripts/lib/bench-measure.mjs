@@ -33,6 +33,7 @@ export async function runWorkload({ tools, programs, places }, name, workload, a
   const { error, status, signal, stdout, stderr } = spawnSync(command, rest, { env, encoding: 'utf8' });
   if (error) throw new StepError(`${command}: ${error.message}`);
   if (status !== 0) throw new StepError(`${[command, ...rest].join(' ')}: ${signal ?? status}\n${stderr}`);
+  if (stderr.includes('cannot be preloaded')) throw new StepError(`${name}: ${stderr.trimEnd()}`); // it would run bare
   const line = stdout.split('\n').find((text) => text.startsWith('{"'));
   if (line === undefined) throw new StepError(`${[command, ...rest].join(' ')}: no result`);
   return { result: JSON.parse(line), stderr, segment: await takeSegment(places.segments) };
