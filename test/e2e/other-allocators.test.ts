@@ -59,6 +59,26 @@ describe('every operator new and delete, and malloc, to the byte', () => {
   }
 });
 
+describe('a block from malloc that is released under a name of the allocator’s own is free', () => {
+  for (const [name, library, parameters, call] of [
+    ['tc_free', 'libtcmalloc_minimal.so.4', 'void*', '(block)'],
+    ['dallocx', 'libjemalloc.so.2', 'void*, int', '(block, 0)'],
+    ['sdallocx', 'libjemalloc.so.2', 'void*, size_t, int', '(block, 1009, 0)'],
+    ['mi_free', 'libmimalloc.so.2', 'void*', '(block)'],
+  ] as const) {
+    it.runIf(existsSync(`${LIBRARIES}/${library}`))(name, async () => {
+      const output = shop.path(`${name}.pb.gz`);
+      const source = releasing(`void ${name}(${parameters});`, `${name}${call}`);
+      const program = shop.compile(name, source, ['-Wl,--no-as-needed', `-l:${library}`]);
+      const { code, stderr } = await shop.run(['run', '--rate', '1', '-o', output, '--', program]);
+      const said = stderr.replace(NO_DEBUG_INFORMATION, '');
+      expect([code, said]).toEqual([0, expect.stringMatching(/^cgoprof: wrote .*\n$/)]);
+      const ours = rawSamples(output).filter(({ stack }) => stack.some(({ mapping }) => mapping === program));
+      expect(total(ours)).toEqual([101, 101909, 0, 0]);
+    });
+  }
+});
+
 describe('a malloc that cannot be seen', () => {
   const seenByNobody = 'defines malloc itself, so no library can see what it allocates';
 
@@ -118,6 +138,17 @@ void* realloc(void* block, size_t size) {
   if (block == NULL || moved == NULL) return moved;
   size_t old = *(size_t*)((char*)block - 16);
   return memcpy(moved, block, old < size ? old : size);
+}
+`;
+
+const releasing = (declaration: string, release: string) => `
+#include <stdlib.h>
+${declaration}
+int main(void) {
+  for (int i = 0; i < 101; i++) {
+    void* volatile block = malloc(1009);
+    ${release};
+  }
 }
 `;
 
