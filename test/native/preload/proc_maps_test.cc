@@ -20,6 +20,7 @@ TEST(ParseMapsLine, ReadsEveryField) {
   EXPECT_EQ(mapping.offset, 0x26000u);
   EXPECT_EQ(mapping.inode, 1234567u);
   EXPECT_TRUE(mapping.readable);
+  EXPECT_FALSE(mapping.writable);
   EXPECT_TRUE(mapping.executable);
   EXPECT_STREQ(mapping.path, "/usr/lib/x 86/libc.so.6");
 }
@@ -28,6 +29,7 @@ TEST(ParseMapsLine, ReadsLinesWithoutAPath) {
   char line[] = "c000000000-c000400000 rw-p 00000000 00:00 0 ";
   Mapping mapping;
   ASSERT_TRUE(ParseMapsLine(line, &mapping));
+  EXPECT_TRUE(mapping.writable);
   EXPECT_FALSE(mapping.executable);
   EXPECT_STREQ(mapping.path, "");
 }
