@@ -37,6 +37,7 @@ const PACKAGES = {
     'golang-1.19-go': () => existsSync('/usr/lib/go-1.19/bin/go'),
   },
   fuzz: { clang: program('clang++') },
+  stress: { 'stress-ng': program('stress-ng') },
   tidy: { 'clang-tidy': program('clang-tidy') },
   accuracy: { valgrind: program('valgrind'), heaptrack: program('heaptrack') },
   bench: {
