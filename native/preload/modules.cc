@@ -163,11 +163,12 @@ void ModuleTable::UnlockRefresh() {
 void ModuleTable::RefreshStale() {
   const SignalsHeldBack held_back;
   if (!LockRefresh()) return;
-  if (__atomic_load_n(&stale_, __ATOMIC_ACQUIRE) != 0) {
-    __atomic_store_n(&stale_, 0, __ATOMIC_RELEASE);
+  if (IsStale()) {
+    const uint32_t unloads = __atomic_load_n(&unloads_, __ATOMIC_ACQUIRE);
     // A library may also have been replaced by another at the same place.
     __atomic_fetch_add(&generation_, 1, __ATOMIC_ACQ_REL);
-    if (!Refresh()) NoteUnload();
+    // Until the look is over others wait for it: in the meantime they would take the new library for the old one.
+    if (Refresh()) __atomic_store_n(&unloads_looked_, unloads, __ATOMIC_RELEASE);
   }
   UnlockRefresh();
 }

@@ -46,11 +46,11 @@ class ModuleTable {
   const LoadedModule* Find(uintptr_t pc);
 
   // To be called before and after the program unloads a library.
-  void NoteUnload() { __atomic_store_n(&stale_, 1, __ATOMIC_RELEASE); }
+  void NoteUnload() { __atomic_fetch_add(&unloads_, 1, __ATOMIC_RELEASE); }
 
   // Looks at the mappings again if a library was unloaded since the last look. Called before each walk.
   void RefreshIfStale() {
-    if (__builtin_expect(__atomic_load_n(&stale_, __ATOMIC_RELAXED) != 0, 0)) RefreshStale();
+    if (__builtin_expect(IsStale(), 0)) RefreshStale();
   }
 
   // Changes whenever an image may be gone.
@@ -68,6 +68,9 @@ class ModuleTable {
   const LoadedModule* Search(uintptr_t pc) const;
   bool LockRefresh();
   void UnlockRefresh();
+  bool IsStale() const {
+    return __atomic_load_n(&unloads_, __ATOMIC_ACQUIRE) != __atomic_load_n(&unloads_looked_, __ATOMIC_ACQUIRE);
+  }
   void RefreshStale();
   bool Refresh();  // the lock is held, or no other thread is there yet; false if the mappings cannot be listed
   void Add(const Mapping& mapping, const ElfImage& image);
@@ -76,8 +79,9 @@ class ModuleTable {
   SegmentWriter* segment_;
   uintptr_t program_headers_;  // of the main program: tells which image that is
   uint32_t count_;
-  uint32_t refreshing_;  // lock word of Refresh: 0, or since when it is held
-  uint32_t stale_;
+  uint32_t refreshing_;      // lock word of Refresh: 0, or since when it is held
+  uint32_t unloads_;         // atomic; notes of them
+  uint32_t unloads_looked_;  // atomic; how many of those the last look came after
   uint32_t generation_;
   uint64_t next_look_ns_;  // CLOCK_MONOTONIC before which PCs in no image are not looked for
   LoadedModule modules_[kCapacity];

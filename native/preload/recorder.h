@@ -21,7 +21,7 @@ namespace cgoprof {
 // a thread that started with a full gap of its own would be sampled too little, one that started at a point too much.
 // Initial-exec TLS, which is never allocated lazily; no destructor, because hooks run until a thread's very end.
 struct ThreadState {
-  // Counted down by every allocation; sampled when it does not exceed the size. Negative between the hook and
+  // Counted down by every allocation; sampled when it does not exceed the size. Below zero between the hook and
   // TakeSample, and for good if a signal handler jumps out from just there: then the next allocation is due.
   int64_t bytes_to_sample;
   RandomState random;
@@ -39,18 +39,24 @@ extern __attribute__((visibility("hidden"))) __thread ThreadState thread_state;
 extern __attribute__((visibility("hidden"))) ForkWiped fork_wiped;
 
 // True if the next `size` bytes hold a sample point (or the thread has not drawn one yet). The hot path of every
-// allocation: one subtraction in thread-local storage and one branch, which the compiler will not make one of by
-// itself.
+// allocation: one subtraction in thread-local storage and two branches on its flags, which the compiler will not make
+// of it by itself.
 inline bool CountDown(size_t size) {
 #if defined(__x86_64__)
-  __asm__ goto("subq %1, %0\n\tjle %l[due]" : : "m"(thread_state.bytes_to_sample), "er"(size) : "cc", "memory" : due);
+  // Not above the size, nor below zero. (One signed comparison would do, but for sizes that no allocator has: those
+  // would count the other way.)
+  __asm__ goto("subq %1, %0\n\tjbe %l[due]\n\tjs %l[due]"
+               :
+               : "m"(thread_state.bytes_to_sample), "er"(size)
+               : "cc", "memory"
+               : due);
   return false;
 due:
   return true;
 #else
-  const bool due = thread_state.bytes_to_sample <= static_cast<int64_t>(size);
-  thread_state.bytes_to_sample -= static_cast<int64_t>(size);
-  return due;
+  const uint64_t left = static_cast<uint64_t>(thread_state.bytes_to_sample);
+  thread_state.bytes_to_sample = static_cast<int64_t>(left - size);
+  return left <= size || thread_state.bytes_to_sample < 0;
 #endif
 }
 

@@ -5,6 +5,8 @@
 
 #include <cmath>
 
+#include "preload/recorder.h"
+
 namespace cgoprof {
 namespace {
 
@@ -65,6 +67,34 @@ TEST(NextGap, SamplesABlockWithTheProbabilityThatTheToolAssumes) {
 TEST(SeedRandom, IsNeverTheFixedPointOfXorshift) {
   for (uint64_t entropy = 0; entropy < 1000; entropy++) EXPECT_NE(SeedRandom(entropy), 0u);
   EXPECT_NE(SeedRandom(0 - 0x9E3779B97F4A7C15ull), 0u);
+}
+
+bool IsDue(int64_t left, size_t size) {
+  const int64_t before = thread_state.bytes_to_sample;
+  thread_state.bytes_to_sample = left;
+  const bool due = CountDown(size);
+  thread_state.bytes_to_sample = before;
+  return due;
+}
+
+TEST(CountDown, IsDueWhenTheSampleLiesInTheBlock) {
+  EXPECT_FALSE(IsDue(101, 100));
+  EXPECT_TRUE(IsDue(101, 101));
+  EXPECT_TRUE(IsDue(101, 102));
+  EXPECT_FALSE(IsDue(1, 0));
+  EXPECT_TRUE(IsDue(0, 0)) << "every allocation is to be sampled";
+}
+
+TEST(CountDown, ASizeThatNoAllocatorHasDoesNotCountTheOtherWay) {
+  for (size_t size : {~size_t{0}, ~size_t{0} - 4095, size_t{1} << 63, (size_t{1} << 63) + 1, size_t{3} << 62}) {
+    EXPECT_TRUE(IsDue(524288, size)) << size;
+    EXPECT_TRUE(IsDue(0, size)) << size;
+  }
+}
+
+TEST(CountDown, IsDueAtOnceWhereASignalHandlerJumpedOutOfAHook) {
+  EXPECT_TRUE(IsDue(-5, 0));
+  EXPECT_TRUE(IsDue(-5, 100));
 }
 
 }  // namespace
