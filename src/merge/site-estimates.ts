@@ -12,24 +12,31 @@
  * c = x (1 - p) / p = x / (exp(s / rate) - 1): about one sampling interval for the bytes of small blocks, next to nothing
  * for those of blocks that are never missed. A sample's size is the mean of its bucket, as in scale-heap-sample.ts.
  *
- * The interval. X ± 1.96 standard errors is too short where there are few samples: it covers the truth in 80 % of cases
- * for 3 of them, in 93 % for 10. So the standard error is taken at the ends of the interval and not at the estimate: all
- * T with (X - T)² <= z² T c, which is Wilson's score interval (E. B. Wilson, JASA 22, 1927) for a count in units of c.
+ * The interval, of bytes. X ± 1.96 standard errors is too short where there are few samples: it covers the truth in 80 %
+ * of cases for 3 of them, in 93 % for 10. So the variance is taken at the ends of the interval and not at the estimate: all
+ * T with (T - X)² <= z² (V + (T - X) c), which for blocks of one size is Wilson's score interval (E. B. Wilson, JASA 22,
+ * 1927) for a count in units of c; for several sizes c is the mean of theirs, weighted by their parts of the variance. And
+ * beside blocks that are never missed there may be others of which none was sampled: see UNSEEN.
+ *
+ * There is no interval of blocks: a line may hold any number of very small ones without a sample.
  */
 import type { Profile, Sample } from 'pprof-format';
 import { BYTES_LABEL, isFromC } from './heap-profile.js';
 import { int64 } from './int64.js';
 
-/** An amount that was estimated, and the interval that covers the true one in 95 % of cases. */
 export interface Estimate {
   readonly estimate: number;
   readonly standardError: number;
+}
+
+/** With the interval that covers the truth in 95 % of cases. */
+export interface IntervalEstimate extends Estimate {
   readonly low: number;
   readonly high: number;
 }
 
 export interface BlockEstimate {
-  readonly bytes: Estimate;
+  readonly bytes: IntervalEstimate;
   readonly objects: Estimate;
 }
 
@@ -60,6 +67,8 @@ const UNSEEN = -Math.log(1 - CONFIDENCE);
 class Tally {
   #estimate = 0;
   #variance = 0;
+  /** The sum of X c², which is that of the parts of the variance, each times its c. */
+  #weighted = 0;
   /** What the sampled blocks are by themselves. */
   #seen = 0;
   /** What there may be of which nothing was sampled. */
@@ -71,29 +80,28 @@ class Tally {
    * @param ratio s / rate; Infinity when every block was recorded.
    */
   add(amount: number, each: number, ratio: number): void {
+    const c = each / Math.expm1(ratio);
     this.#estimate += amount;
-    this.#variance += (Math.abs(amount) * each) / Math.expm1(ratio);
+    this.#variance += Math.abs(amount) * c;
+    this.#weighted += Math.abs(amount) * c * c;
     this.#seen += amount * -Math.expm1(-ratio);
     this.#unseen = Math.max(this.#unseen, (UNSEEN * each) / ratio);
   }
 
-  get result(): Estimate {
-    const [estimate, variance] = [this.#estimate, this.#variance];
-    const standardError = Math.sqrt(variance);
-    if (variance === 0)
-      return { estimate, standardError, low: estimate, high: estimate === 0 ? this.#unseen : estimate };
-    if (estimate <= 0) {
+  get estimate(): Estimate {
+    return { estimate: this.#estimate, standardError: Math.sqrt(this.#variance) };
+  }
+
+  get interval(): IntervalEstimate {
+    const { estimate, standardError } = this.estimate;
+    if (estimate < 0) {
       // A Go profile of what changed in between: nothing is known of how many samples its differences are made of.
       return { estimate, standardError, low: estimate - Z * standardError, high: estimate + Z * standardError };
     }
-    const shift = (Z * Z * (variance / estimate)) / 2;
-    const half = Math.sqrt(Z * Z * variance + shift * shift);
-    return {
-      estimate,
-      standardError,
-      low: Math.max(estimate + shift - half, this.#seen),
-      high: estimate + shift + half,
-    };
+    const shift = standardError === 0 ? 0 : (Z * Z * (this.#weighted / this.#variance)) / 2;
+    const half = Math.hypot(Z * standardError, shift);
+    const low = Math.max(estimate + shift - half, this.#seen);
+    return { estimate, standardError, low, high: estimate + Math.max(shift + half, this.#unseen) };
   }
 }
 
@@ -124,8 +132,8 @@ class SiteTally {
     const [allocObjects, allocBytes, inUseObjects, inUseBytes] = this.#tallies;
     return {
       ...this.place,
-      inUse: { bytes: inUseBytes.result, objects: inUseObjects.result },
-      allocated: { bytes: allocBytes.result, objects: allocObjects.result },
+      inUse: { bytes: inUseBytes.interval, objects: inUseObjects.estimate },
+      allocated: { bytes: allocBytes.interval, objects: allocObjects.estimate },
     };
   }
 }

@@ -1,6 +1,12 @@
 /** `heap --json`: estimates per site with their standard errors and intervals, for machines. */
 import type { Profile } from 'pprof-format';
-import { CONFIDENCE, type Estimate, type SiteEstimate, siteEstimates, unseenBytes } from '../merge/site-estimates.js';
+import {
+  type BlockEstimate,
+  CONFIDENCE,
+  type SiteEstimate,
+  siteEstimates,
+  unseenBytes,
+} from '../merge/site-estimates.js';
 import type { Segment } from '../native-binding.js';
 
 /** The profiles of each side as they were taken, before they are merged. */
@@ -18,22 +24,21 @@ interface Sampling {
   readonly unlistedBytes: number;
 }
 
-/** Whole numbers: nobody has half a byte. */
-function rounded({ estimate, standardError, low, high }: Estimate): Estimate {
+/** Whole numbers: nobody has half a byte. An interval is rounded to what holds it. */
+function rounded({ bytes, objects }: BlockEstimate): BlockEstimate {
   return {
-    estimate: Math.round(estimate),
-    standardError: Math.ceil(standardError),
-    low: Math.floor(low),
-    high: Math.ceil(high),
+    bytes: {
+      estimate: Math.round(bytes.estimate),
+      standardError: Math.ceil(bytes.standardError),
+      low: Math.floor(bytes.low),
+      high: Math.ceil(bytes.high),
+    },
+    objects: { estimate: Math.round(objects.estimate), standardError: Math.ceil(objects.standardError) },
   };
 }
 
 function roundedSite({ inUse, allocated, ...place }: SiteEstimate): SiteEstimate {
-  return {
-    ...place,
-    inUse: { bytes: rounded(inUse.bytes), objects: rounded(inUse.objects) },
-    allocated: { bytes: rounded(allocated.bytes), objects: rounded(allocated.objects) },
-  };
+  return { ...place, inUse: rounded(inUse), allocated: rounded(allocated) };
 }
 
 function sampling(profiles: readonly Profile[]): Sampling | undefined {
