@@ -3,6 +3,7 @@ import { cProfile } from '../../../src/merge/c-profile.js';
 import {
   type BlockEstimate,
   type Estimate,
+  type IntervalEstimate,
   type SiteEstimate,
   siteEstimates,
   unseenBytes,
