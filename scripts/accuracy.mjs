@@ -221,7 +221,7 @@ whether a block is sampled depends on no other block, and nothing of a round is 
 
 ${interval.table}
 
-- distance: |mean − truth| in standard errors of the mean, as above.
+- distance: |mean − truth| in standard errors of the mean, as above: by chance beyond 2 in one row of twenty.
 - stated / found: the standard error that is stated (root mean square), over the standard deviation of the estimates.
 - covered: the share of stated intervals that hold the truth; ${interval.all.toFixed(1)} % over all sizes but the biggest. By chance alone a
   share of 95 % shows as up to ${(196 * Math.sqrt((0.95 * 0.05) / interval.perSize)).toFixed(1)} points more or less.
