@@ -10,7 +10,7 @@
 // More than there is, and more than a size_t holds when there are two of it. The compiler must not see them, or it
 // knows what the calls return.
 static volatile size_t nothing = 0;
-static volatile size_t too_big = PTRDIFF_MAX / 2;
+static volatile size_t too_big = (size_t)PTRDIFF_MAX + 1;
 static volatile size_t half_of_all = SIZE_MAX / 2 + 1;
 
 static size_t by_malloc(void** block, size_t size) {
