@@ -1,18 +1,19 @@
-// npm run bench:heap: what `cgoprof heap` costs on a service as large as they get, and writes docs/benchmarks.md.
+// npm run bench:heap: what `cgoprof heap` costs on a service as large as they get, and writes its section of docs/benchmarks.md.
 //
 // The target is test/targets/big: a binary above 50 MB with about 2,000 buckets. First time means an empty symbol cache,
 // again means a full one; the file's pages are in memory both times, as those of a running service are.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { buildTarget } from './build-targets.mjs';
+import { replaceSection } from './lib/markdown.mjs';
 import { capture, main, ROOT, run, say } from './lib/process.mjs';
 import { setUp } from './setup.mjs';
 
 const CLI = join(ROOT, 'dist/cli.js');
-const FOLDER = join(ROOT, 'out/bench');
+const FOLDER = join(ROOT, 'out/bench-heap');
 const REPORT = 'docs/benchmarks.md';
 const RUNS = 7;
 
@@ -62,24 +63,14 @@ function measure(pid) {
 
 function report(executable, { first, again }) {
   const megabytes = Math.round(statSync(executable).size / 1e6);
-  return `# Benchmarks
-
-## \`cgoprof heap\`
-
-Written by \`npm run bench:heap\`: wall time of the whole command, medians of ${RUNS}, on a program of ${megabytes} MB with
+  return `Written by \`npm run bench:heap\`: wall time of the whole command, medians of ${RUNS}, on a program of ${megabytes} MB with
 debug information and 2,000 buckets (test/targets/big). The program is not stopped: nothing but files is read, which
 test/e2e/heap-reads-only.test.ts checks by the system calls.
 
 | | time | must be below |
 |---|---:|---:|
 | first time | ${seconds(first)} | 2 s |
-| again | ${seconds(again)} | 0.5 s |
-
-## The recorder's parts
-
-\`out/native/test/preload/recorder_bench\` (Google Benchmark; built by \`npm run setup\`) times the recorder's parts alone:
-a walk from the cache, a rule compiled anew, a look-up that misses.
-`;
+| again | ${seconds(again)} | 0.5 s |`;
 }
 
 await main(async () => {
@@ -90,7 +81,7 @@ await main(async () => {
   await withTarget(executable, (pid) => {
     say(`cgoprof heap ${pid}, ${RUNS} times each`);
     const times = measure(pid);
-    writeFileSync(join(ROOT, REPORT), report(executable, times));
+    replaceSection(join(ROOT, REPORT), '## `cgoprof heap`', report(executable, times));
     say(`first ${seconds(times.first)}, again ${seconds(times.again)}; written: ${REPORT}`);
   });
 });

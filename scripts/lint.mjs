@@ -45,7 +45,7 @@ function lintGo(fix) {
 }
 
 function goModules() {
-  return ['examples', 'test/targets'].flatMap((parent) =>
+  return ['examples', 'test/bench', 'test/targets'].flatMap((parent) =>
     readdirSync(join(ROOT, parent))
       .filter((name) => filesUnder(join(parent, name, 'go.mod')).length > 0)
       .map((name) => join(parent, name)),
