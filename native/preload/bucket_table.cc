@@ -78,6 +78,9 @@ uint32_t BucketTable::Find(const Stack& stack, uint64_t size) {
   uint32_t index = 0;
   Bucket* bucket = Make(key, &index);
   if (bucket == nullptr) return kNone;
+  // Before others can find it: what they count must be seen even if this thread never comes back. Readers do not follow
+  // `next`, and pass over a bucket that never counted anything.
+  __atomic_store_n(&bucket->published, 1, __ATOMIC_RELEASE);
   while (true) {
     bucket->next = first;
     const uint32_t searched = first;
@@ -86,7 +89,6 @@ uint32_t BucketTable::Find(const Stack& stack, uint64_t size) {
     found = Search(first, searched, key);
     if (found != kNone) return found;
   }
-  __atomic_store_n(&bucket->published, 1, __ATOMIC_RELEASE);
   return index;
 }
 

@@ -5,7 +5,7 @@
 // look-ups and readers need no lock. As in Go 1.19 and later, a look-up is lock-free; unlike there, so is an insertion:
 // the hooks may run in a signal handler that interrupted an insertion. If two threads make the same bucket at once, the
 // one that loses the compare-and-swap at the chain's head finds the winner's bucket, uses it, and leaves its own
-// unpublished: a lost record, a few per run at most.
+// unused: a lost record, a few per run at most.
 //
 // See Bucket in shared/segment_layout.h for what is counted and how a reader gets a consistent view.
 #ifndef CGOPROF_PRELOAD_BUCKET_TABLE_H_
