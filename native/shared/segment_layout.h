@@ -194,7 +194,7 @@ struct Bucket {
   uint8_t flags;        // BucketFlags
   uint32_t size_class;  // SizeClass(size)
   // atomic
-  uint32_t published;  // 0 until every field above is final
+  uint32_t published;  // 0 until every field above is final, but for `next`
   uint32_t started;
   uint32_t finished;
   uint64_t allocs;       // blocks
