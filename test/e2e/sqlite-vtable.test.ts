@@ -48,6 +48,10 @@ function forCursors(samples: readonly PprofSample[], allocator: string): PprofSa
   });
 }
 
+/** Without what Go's profile puts down to the same function if the first GC starts in it: the mark workers' closures. */
+const cursorsOf = (samples: readonly PprofSample[]): PprofSample[] =>
+  forCursors(samples, 'main.newCursor').filter(({ values: [objects = 0, bytes] }) => bytes === objects * CURSOR_BYTES);
+
 /** Whether C.malloc made it: Go's own samples have no such frame. */
 const isOfC = (sample: PprofSample): boolean => linesOf(sample)[0]?.name === `${PACKAGE}._Cfunc__CMalloc`;
 
@@ -71,7 +75,7 @@ it('v1.14.48: every SELECT leaves a handle in C and a cursor in Go', async () =>
   const names = linesOf(handle).map(({ name }) => name);
   expect([...new Set(names)].filter((name) => [...way, ...callers].includes(name))).toEqual([...way, ...callers]);
 
-  const cursors = forCursors(samples, 'main.newCursor');
+  const cursors = cursorsOf(samples);
   const bytes = GROWTH * CURSOR_BYTES;
   expect(cursors.map(({ values }) => values)).toEqual([[GROWTH, bytes, GROWTH, bytes]]);
   expect(sourceOf('main.newCursor', cursors[0] as PprofSample)).toBe('return &numbersCursor{value: 1}');
@@ -81,5 +85,5 @@ it('v1.14.49: neither stays', async () => {
   const samples = await growth('fixed');
   const handles = forCursors(samples, `${PACKAGE}.newHandle`).filter(isOfC);
   expect(total(handles)).toEqual([GROWTH, GROWTH, 0, 0]);
-  expect(total(forCursors(samples, 'main.newCursor'))).toEqual([GROWTH, GROWTH * CURSOR_BYTES, 0, 0]);
+  expect(total(cursorsOf(samples))).toEqual([GROWTH, GROWTH * CURSOR_BYTES, 0, 0]);
 });
