@@ -21,10 +21,15 @@ struct SymbolTable {
 
 SymbolTable ReadSymbolTable(const link_map& library);
 
-// An address as the library's dynamic section has it. glibc relocates those, except in the vDSO's, which is read-only.
+// An address as the library's dynamic section has it. glibc relocates those, except where the section is read-only, as
+// the vDSO's is. Relocated is what lies near the section itself: all that the loader reads fits into 2 GiB, and a
+// library lies where it was linked to lie, or further away than that. (By how much may be below zero: l_addr is a
+// difference.)
 template <typename T>
 T* DynamicAddress(const link_map& library, uintptr_t value) {
-  return reinterpret_cast<T*>(value < library.l_addr ? value + library.l_addr : value);
+  constexpr uintptr_t kNear = uintptr_t{1} << 31;
+  const bool is_relocated = value - reinterpret_cast<uintptr_t>(library.l_ld) + kNear < 2 * kNear;
+  return reinterpret_cast<T*>(is_relocated ? value : value + library.l_addr);
 }
 
 // A function that the library defines and shows to others; nullptr if it does not.

@@ -1,0 +1,73 @@
+// Promise: however another allocator's library was linked, however odd its file, its malloc serves the program and its
+// operators new and delete are counted.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { native } from '../../src/native-binding.js';
+import { Workshop } from '../support/cgoprof.js';
+
+/** Operators that call this library's malloc by no name that could be hooked. */
+const ALLOCATOR = `#include <stddef.h>
+extern void *__libc_malloc(size_t), *__libc_calloc(size_t, size_t), *__libc_realloc(void *, size_t), __libc_free(void *);
+void *malloc(size_t n) { return __libc_malloc(n); }
+void *calloc(size_t n, size_t m) { return __libc_calloc(n, m); }
+void *realloc(void *p, size_t n) { return __libc_realloc(p, n); }
+void free(void *p) { __libc_free(p); }
+void *_Znwm(size_t n) { return __libc_malloc(n); }
+void _ZdlPv(void *p) { __libc_free(p); }
+`;
+
+const PROGRAM = `
+#include <stddef.h>
+extern void *_Znwm(size_t), _ZdlPv(void *);
+int main(void) {
+  for (int i = 0; i < 101; i++) {
+    void *volatile kept = _Znwm(1013);
+    void *volatile block = _Znwm(2003);
+    _ZdlPv(block);
+  }
+  return 0;
+}
+`;
+
+let shop: Workshop;
+let program: string;
+beforeAll(() => {
+  shop = new Workshop();
+  const library = shop.compile('plain.so', ALLOCATOR, ['-shared', '-fPIC']);
+  program = shop.compile('program', PROGRAM, ['-Wl,--no-as-needed', library]);
+});
+afterAll(() => shop.remove());
+beforeEach(() => shop.removeSegments());
+
+/** Runs the program with the library between it and its allocator, and compares what it did with what was seen. */
+async function expectCounted(allocator: string): Promise<void> {
+  const env = { CGOPROF_PROFILE: 'all', CGOPROF_RATE: '1', CGOPROF_KEEP: '1' };
+  const run = (libraries: string) => shop.launch([program], { env: { ...env, LD_PRELOAD: libraries } }).finished;
+  expect(await run(allocator)).toMatchObject({ code: 0 });
+  expect(await run(`${shop.library}:${allocator}`)).toMatchObject({ code: 0, signal: null, stderr: '' });
+  const { header, buckets } = native.readSegment(join(shop.segments, shop.segmentNames()[0] ?? ''));
+  const counts = (size: number) =>
+    buckets
+      .filter(({ allocs, allocBytes }) => allocs > 0 && allocBytes === allocs * size)
+      .map(({ allocs, frees }) => [allocs, frees]);
+  expect([counts(1013), counts(2003), header.counters.missedFrees]).toEqual([[[101, 0]], [[101, 101]], 0]);
+}
+
+it.each([
+  ['with the old hash table alone', ['-Wl,--hash-style=sysv']],
+  ['with the new hash table alone', ['-Wl,--hash-style=gnu']],
+  ['with its symbols beside its code', ['-Wl,-z,noseparate-code']],
+  ['for a place of its own', ['-Wl,-Ttext-segment=0x3000000000']],
+  ['for a place above all there are', ['-Wl,-Ttext-segment=0x800000000000']],
+])('linked %s', async (name, flags) => {
+  await expectCounted(shop.compile(`${name.replace(/\W+/g, '-')}.so`, ALLOCATOR, ['-shared', '-fPIC', ...flags]));
+});
+
+it('without a table of its sections', async () => {
+  const image = readFileSync(shop.compile('sections.so', ALLOCATOR, ['-shared', '-fPIC']));
+  const [OFFSET, COUNT] = [0x28, 0x3c]; // e_shoff, e_shnum
+  image.writeBigUInt64LE(0n, OFFSET);
+  image.writeUInt16LE(0, COUNT);
+  await expectCounted(shop.write('without-sections.so', image, 0o755));
+});
