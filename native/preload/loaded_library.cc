@@ -10,8 +10,8 @@ bool Defines(const SymbolTable& table, uint32_t index, const char* name) {
   constexpr uint16_t kHiddenVersion = 0x8000;  // an old version, kept for old programs only
   const ElfW(Sym)& symbol = table.symbols[index];
   const unsigned type = ELF64_ST_TYPE(symbol.st_info);
-  // A size of 0 is not a definition but the address of a PLT entry that a program shows for comparison.
-  return symbol.st_shndx != SHN_UNDEF && symbol.st_size != 0 && (type == STT_FUNC || type == STT_GNU_IFUNC) &&
+  // One that is not defined may have a value all the same: the PLT entry that a program shows for comparison.
+  return symbol.st_shndx != SHN_UNDEF && (type == STT_FUNC || type == STT_GNU_IFUNC) &&
          (table.versions == nullptr || (table.versions[index] & kHiddenVersion) == 0) &&
          strcmp(table.strings + symbol.st_name, name) == 0;
 }

@@ -64,6 +64,12 @@ it.each([
   await expectCounted(shop.compile(`${name.replace(/\W+/g, '-')}.so`, ALLOCATOR, ['-shared', '-fPIC', ...flags]));
 });
 
+it('written in assembly, where nobody says how long a function is', async () => {
+  const malloc = '.globl malloc\n.type malloc, @function\nmalloc: jmp __libc_malloc@PLT';
+  const source = `${ALLOCATOR.replace(/^void \*malloc.*$/m, '')}\n__asm__(${JSON.stringify(malloc)});\n`;
+  await expectCounted(shop.compile('assembly.so', source, ['-shared', '-fPIC']));
+});
+
 it('without a table of its sections', async () => {
   const image = readFileSync(shop.compile('sections.so', ALLOCATOR, ['-shared', '-fPIC']));
   const [OFFSET, COUNT] = [0x28, 0x3c]; // e_shoff, e_shnum
