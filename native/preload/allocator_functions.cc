@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <utility>
+
 #include "preload/hook.h"
 #include "preload/loaded_library.h"
 #include "preload/probe.h"
@@ -101,42 +103,53 @@ const ElfW(Sym) * FindPlain(const link_map& allocator, const char* name) {
   return function != nullptr && ELF64_ST_TYPE(function->st_info) == STT_FUNC ? function : nullptr;
 }
 
+// What is to be redirected together: a step of its own costs a look at all mappings and all relocations.
+class Redirections {
+ public:
+  void Add(const Redirection& one) { all_[count_++] = one; }
+  bool Redirect(const link_map& allocator) const { return count_ == 0 || RedirectCalls(allocator, all_, count_); }
+
+ private:
+  Redirection all_[kAllocationCount + kReleaseCount];
+  size_t count_ = 0;
+};
+
 template <size_t kIndex>
-void HookOneRelease(const link_map& allocator) {
+void PrepareRelease(const link_map& allocator, Redirections* found) {
   const ElfW(Sym)* const function = FindPlain(allocator, kReleases[kIndex]);
   if (function == nullptr) return;
-  real_release[kIndex] = reinterpret_cast<Release>(FunctionAddress(allocator, *function));
-  RedirectCalls(allocator, *function, reinterpret_cast<void*>(&HookRelease<kIndex>));
+  void* const real = FunctionAddress(allocator, *function);
+  real_release[kIndex] = reinterpret_cast<Release>(real);
+  found->Add({function, real, reinterpret_cast<void*>(&HookRelease<kIndex>)});
 }
 
 template <size_t kIndex>
-void HookOneAllocation(const link_map& allocator) {
+void PrepareAllocation(const link_map& allocator, Redirections* found) {
   const ElfW(Sym)* const function = FindPlain(allocator, kAllocations[kIndex].name);
   const ElfW(Sym)* const undoing = FindPlain(allocator, kAllocations[kIndex].undone_by);
   if (function == nullptr || undoing == nullptr) return;
-  const Allocate allocate = reinterpret_cast<Allocate>(FunctionAddress(allocator, *function));
+  void* const real = FunctionAddress(allocator, *function);
+  const Allocate allocate = reinterpret_cast<Allocate>(real);
   const Release release = reinterpret_cast<Release>(FunctionAddress(allocator, *undoing));
   // As jemalloc's operator new does for large alignments: hooked as well, it would count twice.
   constexpr size_t kSize = 64;  // bytes; also for the alignment, and for the address that std::nothrow goes by
   if (ReachesAHook([=] { release(allocate(kSize, kSize, kSize), kSize, kSize); })) return;
   real_allocate[kIndex] = allocate;
-  RedirectCalls(allocator, *function, reinterpret_cast<void*>(&HookAllocate<kIndex>));
+  found->Add({function, real, reinterpret_cast<void*>(&HookAllocate<kIndex>)});
 }
 
-template <size_t kIndex = 0>
-void HookReleases(const link_map& allocator) {
-  if constexpr (kIndex < kReleaseCount) {
-    HookOneRelease<kIndex>(allocator);
-    HookReleases<kIndex + 1>(allocator);
-  }
+template <size_t... kIndexes>
+bool HookReleases(const link_map& allocator, std::index_sequence<kIndexes...>) {
+  Redirections found;
+  (PrepareRelease<kIndexes>(allocator, &found), ...);
+  return found.Redirect(allocator);
 }
 
-template <size_t kIndex = 0>
-void HookAllocations(const link_map& allocator) {
-  if constexpr (kIndex < kAllocationCount) {
-    HookOneAllocation<kIndex>(allocator);
-    HookAllocations<kIndex + 1>(allocator);
-  }
+template <size_t... kIndexes>
+bool HookAllocations(const link_map& allocator, std::index_sequence<kIndexes...>) {
+  Redirections found;
+  (PrepareAllocation<kIndexes>(allocator, &found), ...);
+  return found.Redirect(allocator);
 }
 
 }  // namespace
@@ -145,8 +158,8 @@ void HookAllocatorFunctions() {
   const link_map* const allocator = NextAllocator();
   if (allocator == nullptr) return;
   // The releases first: a block whose allocation is recorded must not go past them.
-  HookReleases(*allocator);
-  HookAllocations(*allocator);
+  if (HookReleases(*allocator, std::make_index_sequence<kReleaseCount>()))
+    HookAllocations(*allocator, std::make_index_sequence<kAllocationCount>());
 }
 
 }  // namespace cgoprof

@@ -14,30 +14,74 @@ namespace {
 
 constexpr uintptr_t kPageBytes = 4096;
 
-struct Protection {
-  uintptr_t address;
-  long flags;  // -1: not mapped
+// Symbol tables are read-only, and so is what the loader has filled in and closed (RELRO). How a page is protected is
+// known from /proc/self/maps alone, so stores are gathered for one look at it.
+class GatheredStores {
+ public:
+  void Add(uintptr_t* place, uintptr_t value) {
+    if (count_ == kMost) Flush();
+    stores_[count_++] = {place, value, kUnmapped};
+  }
+
+  // Does what was gathered, in order, up to the first store that fails; nothing more after that. Leaves every page as
+  // it was. False if one failed, now or before.
+  bool Flush() {
+    char buffer[kPageBytes];
+    if (count_ != 0 && !failed_) failed_ = !ForEachMapping(buffer, sizeof(buffer), NoteProtection, this) || !StoreAll();
+    count_ = 0;
+    return !failed_;
+  }
+
+ private:
+  static constexpr size_t kMost = 128;
+  static constexpr long kUnmapped = -1;
+
+  struct Store {
+    uintptr_t* place;
+    uintptr_t value;
+    long protection;
+
+    uintptr_t page() const { return reinterpret_cast<uintptr_t>(place) & ~(kPageBytes - 1); }
+    bool Protect(long protection) const {
+      return !IsError(RawSyscall(SYS_mprotect, static_cast<long>(page()), kPageBytes, protection));
+    }
+  };
+
+  static void NoteProtection(const Mapping& mapping, void* self) {
+    const long protection =
+        (mapping.readable ? PROT_READ : 0) | (mapping.writable ? PROT_WRITE : 0) | (mapping.executable ? PROT_EXEC : 0);
+    GatheredStores* const gathered = static_cast<GatheredStores*>(self);
+    for (size_t i = 0; i < gathered->count_; i++) {
+      Store& store = gathered->stores_[i];
+      const uintptr_t address = reinterpret_cast<uintptr_t>(store.place);
+      if (address >= mapping.start && address < mapping.end) store.protection = protection;
+    }
+  }
+
+  bool StoreAll() const {
+    const Store* opened = nullptr;  // its page is writable for now
+    bool stored = true;
+    for (size_t i = 0; i < count_ && stored; i++) {
+      const Store& store = stores_[i];
+      if (opened != nullptr && opened->page() != store.page()) {
+        opened->Protect(opened->protection);
+        opened = nullptr;
+      }
+      stored = store.protection != kUnmapped;
+      if (stored && opened == nullptr && (store.protection & PROT_WRITE) == 0) {
+        stored = store.Protect(store.protection | PROT_WRITE);
+        if (stored) opened = &store;
+      }
+      if (stored) __atomic_store_n(store.place, store.value, __ATOMIC_RELEASE);
+    }
+    if (opened != nullptr) opened->Protect(opened->protection);
+    return stored;
+  }
+
+  Store stores_[kMost];
+  size_t count_ = 0;
+  bool failed_ = false;
 };
-
-void NoteProtection(const Mapping& mapping, void* argument) {
-  Protection* wanted = static_cast<Protection*>(argument);
-  if (wanted->address < mapping.start || wanted->address >= mapping.end) return;
-  wanted->flags =
-      (mapping.readable ? PROT_READ : 0) | (mapping.writable ? PROT_WRITE : 0) | (mapping.executable ? PROT_EXEC : 0);
-}
-
-// Symbol tables are read-only, and so is what the loader has filled in and closed (RELRO). Leaves the page as it was.
-bool Store(uintptr_t* place, uintptr_t value) {
-  char buffer[kPageBytes];
-  Protection found = {reinterpret_cast<uintptr_t>(place), -1};
-  if (!ForEachMapping(buffer, sizeof(buffer), NoteProtection, &found) || found.flags < 0) return false;
-  const long page = static_cast<long>(found.address & ~(kPageBytes - 1));
-  const bool writable = (found.flags & PROT_WRITE) != 0;
-  if (!writable && IsError(RawSyscall(SYS_mprotect, page, kPageBytes, found.flags | PROT_WRITE))) return false;
-  __atomic_store_n(place, value, __ATOMIC_RELEASE);
-  if (!writable) RawSyscall(SYS_mprotect, page, kPageBytes, found.flags);
-  return true;
-}
 
 // Relocations whose place holds the plain address of a function.
 bool HoldsAddress(const ElfW(Rela) & relocation) {
@@ -45,48 +89,79 @@ bool HoldsAddress(const ElfW(Rela) & relocation) {
   return type == R_X86_64_JUMP_SLOT || type == R_X86_64_GLOB_DAT || type == R_X86_64_64;
 }
 
-struct Relocations {
-  const ElfW(Rela) * rows;
-  uint64_t bytes;
+// Replaces addresses in every place that holds one of them now. Places that are not filled in yet (lazy binding) hold
+// others and are filled by a look-up.
+class Replacer {
+ public:
+  Replacer(const Redirection* redirections, size_t count, GatheredStores* stores)
+      : redirections_(redirections), count_(count), stores_(stores) {
+    for (size_t i = 0; i < count; i++) {
+      const uintptr_t real = reinterpret_cast<uintptr_t>(redirections[i].real);
+      if (real < lowest_) lowest_ = real;
+      if (real > highest_) highest_ = real;
+    }
+  }
+
+  void ReplaceIn(const link_map& library) const {
+    Relocations data = {}, calls = {};
+    for (const ElfW(Dyn)* d = library.l_ld; d != nullptr && d->d_tag != DT_NULL; d++) {
+      const uintptr_t value = d->d_un.d_val;
+      if (d->d_tag == DT_RELA) data.rows = DynamicAddress<const ElfW(Rela)>(library, value);
+      if (d->d_tag == DT_RELASZ) data.bytes = value;
+      if (d->d_tag == DT_JMPREL) calls.rows = DynamicAddress<const ElfW(Rela)>(library, value);
+      if (d->d_tag == DT_PLTRELSZ) calls.bytes = value;
+    }
+    ReplaceIn(library, data);
+    ReplaceIn(library, calls);
+  }
+
+ private:
+  struct Relocations {
+    const ElfW(Rela) * rows;
+    uint64_t bytes;
+  };
+
+  void ReplaceIn(const link_map& library, const Relocations& relocations) const {
+    const uint64_t count = relocations.rows != nullptr ? relocations.bytes / sizeof(ElfW(Rela)) : 0;
+    for (uint64_t i = 0; i < count; i++) {
+      const ElfW(Rela)& relocation = relocations.rows[i];
+      if (!HoldsAddress(relocation)) continue;
+      uintptr_t* const place = reinterpret_cast<uintptr_t*>(library.l_addr + relocation.r_offset);
+      // One that is not aligned, in a packed struct, could lie on two pages.
+      if (reinterpret_cast<uintptr_t>(place) % sizeof(*place) == 0) ReplaceAt(place);
+    }
+  }
+
+  void ReplaceAt(uintptr_t* place) const {
+    const uintptr_t held = *place;
+    if (held < lowest_ || held > highest_) return;  // as nearly all are
+    for (size_t i = 0; i < count_; i++) {
+      if (held != reinterpret_cast<uintptr_t>(redirections_[i].real)) continue;
+      return stores_->Add(place, reinterpret_cast<uintptr_t>(redirections_[i].replacement));
+    }
+  }
+
+  const Redirection* const redirections_;
+  const size_t count_;
+  GatheredStores* const stores_;
+  uintptr_t lowest_ = UINTPTR_MAX, highest_ = 0;
 };
-
-// Replaces the address in every place that holds it now. Places that are not filled in yet (lazy binding) hold another
-// and are filled by a look-up.
-void ReplaceIn(const link_map& library, const Relocations& relocations, uintptr_t address, uintptr_t replacement) {
-  const uint64_t count = relocations.rows != nullptr ? relocations.bytes / sizeof(ElfW(Rela)) : 0;
-  for (uint64_t i = 0; i < count; i++) {
-    const ElfW(Rela)& relocation = relocations.rows[i];
-    if (!HoldsAddress(relocation)) continue;
-    uintptr_t* const place = reinterpret_cast<uintptr_t*>(library.l_addr + relocation.r_offset);
-    // One that is not aligned, in a packed struct, could lie on two pages.
-    if (reinterpret_cast<uintptr_t>(place) % sizeof(*place) == 0 && *place == address) Store(place, replacement);
-  }
-}
-
-void ReplaceIn(const link_map& library, uintptr_t address, uintptr_t replacement) {
-  Relocations data = {}, calls = {};
-  for (const ElfW(Dyn)* d = library.l_ld; d != nullptr && d->d_tag != DT_NULL; d++) {
-    const uintptr_t value = d->d_un.d_val;
-    if (d->d_tag == DT_RELA) data.rows = DynamicAddress<const ElfW(Rela)>(library, value);
-    if (d->d_tag == DT_RELASZ) data.bytes = value;
-    if (d->d_tag == DT_JMPREL) calls.rows = DynamicAddress<const ElfW(Rela)>(library, value);
-    if (d->d_tag == DT_PLTRELSZ) calls.bytes = value;
-  }
-  ReplaceIn(library, data, address, replacement);
-  ReplaceIn(library, calls, address, replacement);
-}
 
 }  // namespace
 
-bool RedirectCalls(const link_map& library, const ElfW(Sym) & function, void* replacement) {
-  const uintptr_t address = library.l_addr + function.st_value;
-  const uintptr_t target = reinterpret_cast<uintptr_t>(replacement);
-  if (!Store(const_cast<uintptr_t*>(&function.st_value), target - library.l_addr)) return false;
-  for (const link_map* other = _r_debug.r_map; other != nullptr; other = other->l_next) {
-    // Ours calls the real one.
-    if (other->l_ld != _DYNAMIC) ReplaceIn(*other, address, target);
+bool RedirectCalls(const link_map& library, const Redirection* redirections, size_t count) {
+  GatheredStores stores;
+  // Symbols first: where these cannot be written, as text that must never be, nothing is.
+  for (size_t i = 0; i < count; i++) {
+    const uintptr_t value = reinterpret_cast<uintptr_t>(redirections[i].replacement) - library.l_addr;
+    stores.Add(const_cast<uintptr_t*>(&redirections[i].function->st_value), value);
   }
-  return true;
+  const Replacer replacer(redirections, count, &stores);
+  for (const link_map* other = _r_debug.r_map; other != nullptr; other = other->l_next) {
+    // Ours calls the real ones.
+    if (other->l_ld != _DYNAMIC) replacer.ReplaceIn(*other);
+  }
+  return stores.Flush();
 }
 
 }  // namespace cgoprof

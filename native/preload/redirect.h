@@ -1,4 +1,4 @@
-// Leads the calls of a function of another library to one of ours, in a process that runs already: whoever looks the
+// Leads the calls of functions of another library to ours, in a process that runs already: whoever looks such a
 // function up from now on finds ours, and so does whoever has it looked up.
 //
 // It is the way to hook what must not be touched in most programs. A name that a preloaded library exports is taken
@@ -7,12 +7,19 @@
 #define CGOPROF_PRELOAD_REDIRECT_H_
 
 #include <link.h>
+#include <stddef.h>
 
 namespace cgoprof {
 
-// Redirects `function` of `library` (FindFunction found it there; no resolver) to `replacement`. To be called from a
-// constructor. False if the symbol table cannot be written: nothing has changed then.
-bool RedirectCalls(const link_map& library, const ElfW(Sym) & function, void* replacement);
+struct Redirection {
+  const ElfW(Sym) * function;  // as FindFunction found it; no resolver
+  void* real;                  // where it begins: what places hold that are bound to it
+  void* replacement;
+};
+
+// Redirects functions of one library. To be called from a constructor. False if that failed, or did in part: some calls
+// may go on to the real functions then.
+bool RedirectCalls(const link_map& library, const Redirection* redirections, size_t count);
 
 }  // namespace cgoprof
 
