@@ -41,14 +41,25 @@ void Missing() {}
 CGOPROF_REAL_FUNCTIONS(CGOPROF_MISSING)
 #undef CGOPROF_MISSING
 
-void ResolveAll(){
+const link_map* last_initial_library;
+
+// Whoever loads another library allocates first, and so comes here before there is one.
+void NoteLastInitialLibrary() {
+  if (last_initial_library != nullptr) return;
+  const link_map* last = _r_debug.r_map;
+  while (last != nullptr && last->l_next != nullptr) last = last->l_next;
+  last_initial_library = last;
+}
+
+void ResolveAll() {
+  NoteLastInitialLibrary();
 #define CGOPROF_RESOLVE(name, result, parameters, arguments)                                                         \
   {                                                                                                                  \
     void* found = FindNext(#name);                                                                                   \
     __atomic_store_n(&real.name, found != nullptr ? reinterpret_cast<result(*) parameters>(found) : &Missing_##name, \
                      __ATOMIC_RELAXED);                                                                              \
   }
-    CGOPROF_REAL_FUNCTIONS(CGOPROF_RESOLVE)
+  CGOPROF_REAL_FUNCTIONS(CGOPROF_RESOLVE)
 #undef CGOPROF_RESOLVE
 }
 
@@ -67,6 +78,11 @@ RealFunctions real = {
     CGOPROF_REAL_FUNCTIONS(CGOPROF_INITIAL)
 #undef CGOPROF_INITIAL
 };
+
+const link_map* LastInitialLibrary() {
+  NoteLastInitialLibrary();
+  return last_initial_library;
+}
 
 const link_map* NextAllocator() { return FindLibrary(FirstBehindOurs(), "malloc"); }
 

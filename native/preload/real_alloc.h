@@ -37,6 +37,9 @@ extern __attribute__((visibility("hidden"))) RealFunctions real;
 // The library that malloc is hooked in front of: libc, or another allocator. nullptr: there is none.
 const link_map* NextAllocator();
 
+// The last of the libraries that the program was started with, which are never unloaded.
+const link_map* LastInitialLibrary();
+
 }  // namespace cgoprof
 
 #endif  // CGOPROF_PRELOAD_REAL_ALLOC_H_

@@ -4,10 +4,12 @@
 #include <elf.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include "preload/loaded_library.h"
 #include "preload/proc_maps.h"
 #include "preload/raw_syscall.h"
+#include "preload/real_alloc.h"
 
 namespace cgoprof {
 namespace {
@@ -147,6 +149,13 @@ class Replacer {
   uintptr_t lowest_ = UINTPTR_MAX, highest_ = 0;
 };
 
+// Each thread is a folder, and a folder's links are those from its own, its parent's and its own folders.
+bool IsSingleThreaded() {
+  struct stat tasks;
+  const long error = RawSyscall(SYS_newfstatat, -1, PointerArg("/proc/self/task"), PointerArg(&tasks), 0);
+  return !IsError(error) && tasks.st_nlink == 3;
+}
+
 }  // namespace
 
 bool RedirectCalls(const link_map& library, const Redirection* redirections, size_t count) {
@@ -156,8 +165,11 @@ bool RedirectCalls(const link_map& library, const Redirection* redirections, siz
     const uintptr_t value = reinterpret_cast<uintptr_t>(redirections[i].replacement) - library.l_addr;
     stores.Add(const_cast<uintptr_t*>(&redirections[i].function->st_value), value);
   }
+  // Another thread, of a library that was initialized before ours, may unload what it has loaded: only those that the
+  // program started with stay.
+  const link_map* const last = IsSingleThreaded() ? nullptr : LastInitialLibrary();
   const Replacer replacer(redirections, count, &stores);
-  for (const link_map* other = _r_debug.r_map; other != nullptr; other = other->l_next) {
+  for (const link_map* other = _r_debug.r_map; other != nullptr; other = other != last ? other->l_next : nullptr) {
     // Ours calls the real ones.
     if (other->l_ld != _DYNAMIC) replacer.ReplaceIn(*other);
   }

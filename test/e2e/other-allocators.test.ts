@@ -79,6 +79,22 @@ describe('a block from malloc that is released under a name of the allocator’s
   }
 });
 
+describe('while a thread, of a library that came first, loads and unloads others', () => {
+  const mimalloc = `${LIBRARIES}/libmimalloc.so.2`;
+  // When the thread unloads something is its own affair: some of these runs meet it at a bad moment.
+  it.runIf(existsSync(mimalloc)).each([1, 2, 3, 4, 5])('operators are counted all the same (%i)', async () => {
+    const output = shop.path('reloading.pb.gz');
+    const loaded = shop.compile('relocated.so', RELOCATED, ['-shared', '-fPIC']);
+    const reloading = shop.compile('reloading.so', RELOADING, ['-shared', '-fPIC', `-DPATH="${loaded}"`]);
+    const program = shop.compile('program', OPERATORS, ['-Wl,--no-as-needed', '-lstdc++']);
+    const env = { LD_PRELOAD: `${reloading}:${mimalloc}` };
+    const { code } = await shop.run(['run', '--rate', '1', '-o', output, '--', program], { env });
+    expect(code).toBe(0);
+    const ours = rawSamples(output).filter(({ stack }) => stack.some(({ mapping }) => mapping === program));
+    expect(total(ours)).toEqual([202, 202 * 1009, 101, 101 * 1009]);
+  });
+});
+
 describe('a malloc that cannot be seen', () => {
   const seenByNobody = 'defines malloc itself, so no library can see what it allocates';
 
@@ -164,5 +180,46 @@ void* malloc(size_t size) {
 int main(void) {
   void* volatile kept = malloc(1009);
   return kept == NULL;
+}
+`;
+
+/** Calls operator new and delete by the names that they have for the linker. */
+const OPERATORS = `
+#include <stddef.h>
+extern void *_Znwm(size_t), _ZdlPv(void*);
+int main(void) {
+  for (int i = 0; i < 101; i++) {
+    void* volatile kept = _Znwm(1009);
+    void* volatile block = _Znwm(1009);
+    _ZdlPv(block);
+  }
+  return 0;
+}
+`;
+
+/** Takes long to read, for whoever reads all relocations. */
+const RELOCATED = `
+static void* const table[1 << 18] = {[0 ... (1 << 18) - 1] = (void*)table};
+void* const* relocated(void) { return table; }
+`;
+
+const RELOADING = `
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stddef.h>
+static atomic_int stop;
+static pthread_t thread;
+static void* reload(void* path) {
+  while (!stop) {
+    void* library = dlopen(path, RTLD_NOW);
+    if (library != NULL) dlclose(library);
+  }
+  return NULL;
+}
+__attribute__((constructor)) static void start(void) { pthread_create(&thread, NULL, reload, PATH); }
+__attribute__((destructor)) static void end(void) {
+  stop = 1;
+  pthread_join(thread, NULL);
 }
 `;
