@@ -97,36 +97,38 @@ void HookRelease(void* block, uintptr_t second, uintptr_t third) {
   real_release[kIndex](block, second, third);
 }
 
-// The function to redirect, if there is one; one that is chosen by a resolver cannot be.
-const ElfW(Sym) * FindPlain(const link_map& allocator, const char* name) {
-  const ElfW(Sym)* const function = FindFunction(allocator, name);
-  return function != nullptr && ELF64_ST_TYPE(function->st_info) == STT_FUNC ? function : nullptr;
-}
-
 // What is to be redirected together: a step of its own costs a look at all mappings and all relocations.
 class Redirections {
  public:
-  void Add(const Redirection& one) { all_[count_++] = one; }
+  template <auto kHook>
+  void Add(const ElfW(Sym) & function, void* real) {
+    all_[count_++] = {&function, real, Resolve<kHook>(), &Resolve<kHook>};
+  }
   bool Redirect(const link_map& allocator) const { return count_ == 0 || RedirectCalls(allocator, all_, count_); }
 
  private:
+  template <auto kHook>
+  static void* Resolve() {
+    return reinterpret_cast<void*>(kHook);
+  }
+
   Redirection all_[kAllocationCount + kReleaseCount];
   size_t count_ = 0;
 };
 
 template <size_t kIndex>
 void PrepareRelease(const link_map& allocator, Redirections* found) {
-  const ElfW(Sym)* const function = FindPlain(allocator, kReleases[kIndex]);
+  const ElfW(Sym)* const function = FindFunction(allocator, kReleases[kIndex]);
   if (function == nullptr) return;
   void* const real = FunctionAddress(allocator, *function);
   real_release[kIndex] = reinterpret_cast<Release>(real);
-  found->Add({function, real, reinterpret_cast<void*>(&HookRelease<kIndex>)});
+  found->Add<&HookRelease<kIndex>>(*function, real);
 }
 
 template <size_t kIndex>
 void PrepareAllocation(const link_map& allocator, Redirections* found) {
-  const ElfW(Sym)* const function = FindPlain(allocator, kAllocations[kIndex].name);
-  const ElfW(Sym)* const undoing = FindPlain(allocator, kAllocations[kIndex].undone_by);
+  const ElfW(Sym)* const function = FindFunction(allocator, kAllocations[kIndex].name);
+  const ElfW(Sym)* const undoing = FindFunction(allocator, kAllocations[kIndex].undone_by);
   if (function == nullptr || undoing == nullptr) return;
   void* const real = FunctionAddress(allocator, *function);
   const Allocate allocate = reinterpret_cast<Allocate>(real);
@@ -135,7 +137,7 @@ void PrepareAllocation(const link_map& allocator, Redirections* found) {
   constexpr size_t kSize = 64;  // bytes; also for the alignment, and for the address that std::nothrow goes by
   if (ReachesAHook([=] { release(allocate(kSize, kSize, kSize), kSize, kSize); })) return;
   real_allocate[kIndex] = allocate;
-  found->Add({function, real, reinterpret_cast<void*>(&HookAllocate<kIndex>)});
+  found->Add<&HookAllocate<kIndex>>(*function, real);
 }
 
 template <size_t... kIndexes>

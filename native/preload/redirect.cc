@@ -156,15 +156,21 @@ bool IsSingleThreaded() {
   return !IsError(error) && tasks.st_nlink == 3;
 }
 
+// What the symbol table shall have: one store, so that whoever looks it up meanwhile finds either. That the address is
+// a resolver's says another word of the symbol, which stays.
+uintptr_t SymbolValue(const link_map& library, const Redirection& one) {
+  const bool is_chosen = ELF64_ST_TYPE(one.function->st_info) == STT_GNU_IFUNC;
+  void* const address = is_chosen ? reinterpret_cast<void*>(one.resolver) : one.replacement;
+  return reinterpret_cast<uintptr_t>(address) - library.l_addr;
+}
+
 }  // namespace
 
 bool RedirectCalls(const link_map& library, const Redirection* redirections, size_t count) {
   GatheredStores stores;
   // Symbols first: where these cannot be written, as text that must never be, nothing is.
-  for (size_t i = 0; i < count; i++) {
-    const uintptr_t value = reinterpret_cast<uintptr_t>(redirections[i].replacement) - library.l_addr;
-    stores.Add(const_cast<uintptr_t*>(&redirections[i].function->st_value), value);
-  }
+  for (size_t i = 0; i < count; i++)
+    stores.Add(const_cast<uintptr_t*>(&redirections[i].function->st_value), SymbolValue(library, redirections[i]));
   // Another thread, of a library that was initialized before ours, may unload what it has loaded: only those that the
   // program started with stay.
   const link_map* const last = IsSingleThreaded() ? nullptr : LastInitialLibrary();

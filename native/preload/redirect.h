@@ -12,9 +12,10 @@
 namespace cgoprof {
 
 struct Redirection {
-  const ElfW(Sym) * function;  // as FindFunction found it; no resolver
+  const ElfW(Sym) * function;  // as FindFunction found it
   void* real;                  // where it begins: what places hold that are bound to it
   void* replacement;
+  void* (*resolver)();  // returns the replacement; for a function that is chosen by a resolver (STT_GNU_IFUNC)
 };
 
 // Redirects functions of one library. To be called from a constructor. False if that failed, or did in part: some calls

@@ -70,6 +70,17 @@ it('written in assembly, where nobody says how long a function is', async () => 
   await expectCounted(shop.compile('assembly.so', source, ['-shared', '-fPIC']));
 });
 
+it('choosing its operators by resolver', async () => {
+  const chosen = (name: string) => `
+    __typeof__(${name}) chosen${name};
+    static __typeof__(${name})* resolve${name}(void) { return chosen${name}; }
+    __attribute__((ifunc("resolve${name}"))) __typeof__(${name}) ${name};`;
+  const source = ALLOCATOR.replace(/\b(_Z\w+)/g, 'chosen$1');
+  const declared = 'extern void *_Znwm(size_t), _ZdlPv(void *);';
+  const all = `${source}${declared}${chosen('_Znwm')}${chosen('_ZdlPv')}\n`;
+  await expectCounted(shop.compile('resolver.so', all, ['-shared', '-fPIC']));
+});
+
 it('without a table of its sections', async () => {
   const image = readFileSync(shop.compile('sections.so', ALLOCATOR, ['-shared', '-fPIC']));
   const [OFFSET, COUNT] = [0x28, 0x3c]; // e_shoff, e_shnum
