@@ -55,17 +55,30 @@ constexpr const char* kReleases[] = {
     "_ZdaPvmSt11align_val_t",
     "_ZdlPvSt11align_val_tRKSt9nothrow_t",
     "_ZdaPvSt11align_val_tRKSt9nothrow_t",
+    "cfree",
+    "vfree",
     "tc_free",
     "tc_free_sized",
     "tc_cfree",
     "tc_delete",
+    "tc_delete_sized",
+    "tc_delete_nothrow",
+    "tc_delete_aligned",
+    "tc_delete_sized_aligned",
+    "tc_delete_aligned_nothrow",
     "tc_deletearray",
+    "tc_deletearray_sized",
+    "tc_deletearray_nothrow",
+    "tc_deletearray_aligned",
+    "tc_deletearray_sized_aligned",
+    "tc_deletearray_aligned_nothrow",
     "dallocx",
     "sdallocx",
     "mi_free",
     "mi_free_size",
     "mi_free_aligned",
     "mi_free_size_aligned",
+    "mi_cfree",
 };
 
 constexpr size_t kAllocationCount = sizeof(kAllocations) / sizeof(kAllocations[0]);
@@ -158,7 +171,7 @@ bool HookAllocations(const link_map& allocator, std::index_sequence<kIndexes...>
 
 void HookAllocatorFunctions() {
   const link_map* const allocator = NextAllocator();
-  if (allocator == nullptr) return;
+  if (allocator == nullptr || FindFunction(*allocator, "__libc_start_main") != nullptr) return;  // libc itself
   // The releases first: a block whose allocation is recorded must not go past them.
   if (HookReleases(*allocator, std::make_index_sequence<kReleaseCount>()))
     HookAllocations(*allocator, std::make_index_sequence<kAllocationCount>());

@@ -62,6 +62,9 @@ describe('every operator new and delete, and malloc, to the byte', () => {
 describe('a block from malloc that is released under a name of the allocator’s own is free', () => {
   for (const [name, library, parameters, call] of [
     ['tc_free', 'libtcmalloc_minimal.so.4', 'void*', '(block)'],
+    ['cfree', 'libtcmalloc_minimal.so.4', 'void*', '(block)'],
+    ['tc_delete_sized', 'libtcmalloc_minimal.so.4', 'void*, size_t', '(block, 1009)'],
+    ['tc_deletearray_nothrow', 'libtcmalloc_minimal.so.4', 'void*, const void*', '(block, NULL)'],
     ['dallocx', 'libjemalloc.so.2', 'void*, int', '(block, 0)'],
     ['sdallocx', 'libjemalloc.so.2', 'void*, size_t, int', '(block, 1009, 0)'],
     ['mi_free', 'libmimalloc.so.2', 'void*', '(block)'],
@@ -69,7 +72,7 @@ describe('a block from malloc that is released under a name of the allocator’s
     it.runIf(existsSync(`${LIBRARIES}/${library}`))(name, async () => {
       const output = shop.path(`${name}.pb.gz`);
       const source = releasing(`void ${name}(${parameters});`, `${name}${call}`);
-      const program = shop.compile(name, source, ['-Wl,--no-as-needed', `-l:${library}`]);
+      const program = shop.compile(name, source, ['-Wl,-z,lazy', '-Wl,--no-as-needed', `-l:${library}`]);
       const { code, stderr } = await shop.run(['run', '--rate', '1', '-o', output, '--', program]);
       const said = stderr.replace(NO_DEBUG_INFORMATION, '');
       expect([code, said]).toEqual([0, expect.stringMatching(/^cgoprof: wrote .*\n$/)]);
