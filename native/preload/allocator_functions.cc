@@ -22,6 +22,7 @@ namespace {
 // All of them take the size, or the block, first, and what may follow (an alignment, a size, flags, std::nothrow) in
 // two registers more: passed on as they are, whether they mean something or not.
 using Allocate = void* (*)(size_t size, uintptr_t second, uintptr_t third);
+using Reallocate = void* (*)(void* block, size_t second, uintptr_t third);
 using Release = void (*)(void* block, uintptr_t second, uintptr_t third);
 
 // Names of the Itanium C++ ABI: nw is new, na is new[]; m is size_t.
@@ -38,6 +39,19 @@ constexpr Allocation kAllocations[] = {
     {"_ZnamSt11align_val_t", "_ZdaPvSt11align_val_t"},
     {"_ZnwmSt11align_val_tRKSt9nothrow_t", "_ZdlPvSt11align_val_t"},
     {"_ZnamSt11align_val_tRKSt9nothrow_t", "_ZdaPvSt11align_val_t"},
+};
+
+// libc's reallocarray comes to realloc. Those under names of the allocator's own are here because they may release what
+// came from malloc.
+struct Reallocation {
+  const char* name;
+  bool of_many;  // `second` counts what is `third` bytes each
+};
+constexpr Reallocation kReallocations[] = {
+    {"reallocarray", true},
+    {"rallocx", false},
+    {"tc_realloc", false},
+    {"mi_realloc", false},
 };
 
 // Those under names of the allocator's own are here because they may release what came from malloc or operator new.
@@ -82,9 +96,11 @@ constexpr const char* kReleases[] = {
 };
 
 constexpr size_t kAllocationCount = sizeof(kAllocations) / sizeof(kAllocations[0]);
+constexpr size_t kReallocationCount = sizeof(kReallocations) / sizeof(kReallocations[0]);
 constexpr size_t kReleaseCount = sizeof(kReleases) / sizeof(kReleases[0]);
 
 Allocate real_allocate[kAllocationCount];
+Reallocate real_reallocate[kReallocationCount];
 Release real_release[kReleaseCount];
 
 template <size_t kIndex>
@@ -96,6 +112,34 @@ template <size_t kIndex>
 void* HookAllocate(size_t size, uintptr_t second, uintptr_t third) {
   if (CountDown(size)) return SampledAllocate<kIndex>(size, second, third);
   return real_allocate[kIndex](size, second, third);
+}
+
+// As for realloc in interpose.cc.
+template <size_t kIndex>
+CGOPROF_SLOW void* SampledReallocate(void* block, size_t second, uintptr_t third, bool counted) {
+  const size_t size = kReallocations[kIndex].of_many ? second * third : second;
+  const bool sampled = counted && TakeSample(size);
+  LiveBlock taken;
+  const bool was_live = block != nullptr && MayBeSampled(block) && TakeBlock(block, &taken);
+  void* const moved = real_reallocate[kIndex](block, second, third);
+  if (was_live) {
+    if (moved != nullptr || size == 0)
+      CountFree(taken);
+    else
+      PutBlockBack(block, taken);
+  }
+  if (sampled && moved != nullptr) RecordAlloc(moved, size, CGOPROF_HOOK_FRAME());
+  return moved;
+}
+
+template <size_t kIndex>
+void* HookReallocate(void* block, size_t second, uintptr_t third) {
+  size_t size = second;
+  if (kReallocations[kIndex].of_many && __builtin_mul_overflow(second, third, &size))
+    return real_reallocate[kIndex](block, second, third);
+  const bool counted = CountDown(size);
+  if (counted || MayBeSampled(block)) return SampledReallocate<kIndex>(block, second, third, counted);
+  return real_reallocate[kIndex](block, second, third);
 }
 
 template <size_t kIndex>
@@ -125,7 +169,7 @@ class Redirections {
     return reinterpret_cast<void*>(kHook);
   }
 
-  Redirection all_[kAllocationCount + kReleaseCount];
+  Redirection all_[kAllocationCount + kReallocationCount + kReleaseCount];
   size_t count_ = 0;
 };
 
@@ -136,6 +180,17 @@ void PrepareRelease(const link_map& allocator, Redirections* found) {
   void* const real = FunctionAddress(allocator, *function);
   real_release[kIndex] = reinterpret_cast<Release>(real);
   found->Add<&HookRelease<kIndex>>(*function, real);
+}
+
+template <size_t kIndex>
+void PrepareReallocation(const link_map& allocator, Redirections* found) {
+  const ElfW(Sym)* const function = FindFunction(allocator, kReallocations[kIndex].name);
+  if (function == nullptr) return;
+  void* const address = FunctionAddress(allocator, *function);
+  const Reallocate reallocate = reinterpret_cast<Reallocate>(address);
+  if (ReachesAHook([=] { real.free(reallocate(real.malloc(8), 512, 1)); })) return;
+  real_reallocate[kIndex] = reallocate;
+  found->Add<&HookReallocate<kIndex>>(*function, address);
 }
 
 template <size_t kIndex>
@@ -161,6 +216,13 @@ bool HookReleases(const link_map& allocator, std::index_sequence<kIndexes...>) {
 }
 
 template <size_t... kIndexes>
+bool HookReallocations(const link_map& allocator, std::index_sequence<kIndexes...>) {
+  Redirections found;
+  (PrepareReallocation<kIndexes>(allocator, &found), ...);
+  return found.Redirect(allocator);
+}
+
+template <size_t... kIndexes>
 bool HookAllocations(const link_map& allocator, std::index_sequence<kIndexes...>) {
   Redirections found;
   (PrepareAllocation<kIndexes>(allocator, &found), ...);
@@ -174,7 +236,8 @@ void HookAllocatorFunctions() {
   if (allocator == nullptr || FindFunction(*allocator, "__libc_start_main") != nullptr) return;  // libc itself
   // The releases first: a block whose allocation is recorded must not go past them.
   if (HookReleases(*allocator, std::make_index_sequence<kReleaseCount>()))
-    HookAllocations(*allocator, std::make_index_sequence<kAllocationCount>());
+    HookReallocations(*allocator, std::make_index_sequence<kReallocationCount>()) &&
+        HookAllocations(*allocator, std::make_index_sequence<kAllocationCount>());
 }
 
 }  // namespace cgoprof

@@ -82,6 +82,26 @@ describe('a block from malloc that is released under a name of the allocator’s
   }
 });
 
+describe('a block from malloc that is moved by a function of the allocator’s own is counted once', () => {
+  for (const [name, library, parameters, call] of [
+    ['tc_realloc', 'libtcmalloc_minimal.so.4', 'void*, size_t', '(block, SIZE)'],
+    ['rallocx', 'libjemalloc.so.2', 'void*, size_t, int', '(block, SIZE, 0)'],
+    ['mi_realloc', 'libmimalloc.so.2', 'void*, size_t', '(block, SIZE)'],
+    ['reallocarray', 'libmimalloc.so.2', 'void*, size_t, size_t', '(block, SIZE, 1)'],
+    ['reallocarray', 'libjemalloc.so.2', 'void*, size_t, size_t', '(block, SIZE, 1)'],
+  ] as const) {
+    it.runIf(existsSync(`${LIBRARIES}/${library}`))(`${name}, ${library}`, async () => {
+      const output = shop.path(`${name}.pb.gz`);
+      const source = moving(`void* ${name}(${parameters});`, name + call);
+      const program = shop.compile(name, source, ['-Wl,-z,lazy', '-Wl,--no-as-needed', `-l:${library}`]);
+      const { code, stderr } = await shop.run(['run', '--rate', '1', '-o', output, '--', program]);
+      expect([code, stderr]).toEqual([0, expect.not.stringContaining('free')]);
+      const ours = rawSamples(output).filter(({ stack }) => stack.some(({ mapping }) => mapping === program));
+      expect(total(ours)).toEqual([202, 101 * (1009 + 5003), 90, 90 * 5003]);
+    });
+  }
+});
+
 describe('while a thread, of a library that came first, loads and unloads others', () => {
   const mimalloc = `${LIBRARIES}/libmimalloc.so.2`;
   // When the thread unloads something is its own affair: some of these runs meet it at a bad moment.
@@ -168,6 +188,22 @@ int main(void) {
     void* volatile block = malloc(1009);
     ${release};
   }
+}
+`;
+
+/** The first attempt cannot succeed, and leaves the block as it is. */
+const moving = (declaration: string, move: string) => `
+#include <stdint.h>
+#include <stdlib.h>
+${declaration}
+int main(void) {
+  for (int i = 0; i < 101; i++) {
+    void* volatile block = malloc(1009);
+    if (${move.replace('SIZE', 'PTRDIFF_MAX')} != NULL) return 1;
+    block = ${move.replace('SIZE', '5003')};
+    if (i < 11) free(block);
+  }
+  return 0;
 }
 `;
 
