@@ -31,6 +31,22 @@ struct Allocation {
   const char* undone_by;
 };
 constexpr Allocation kAllocations[] = {
+    // Under names of the allocator's own only what a program's own operator new calls (mimalloc-new-delete.h), and
+    // mallocx. There is much more, and hardly anybody calls it.
+    {"mi_new", "mi_free"},
+    {"mi_new_nothrow", "mi_free"},
+    {"mi_new_aligned", "mi_free"},
+    {"mi_new_aligned_nothrow", "mi_free"},
+    {"tc_new", "tc_delete"},
+    {"tc_new_nothrow", "tc_delete"},
+    {"tc_new_aligned", "tc_delete_aligned"},
+    {"tc_new_aligned_nothrow", "tc_delete_aligned"},
+    {"tc_newarray", "tc_deletearray"},
+    {"tc_newarray_nothrow", "tc_deletearray"},
+    {"tc_newarray_aligned", "tc_deletearray_aligned"},
+    {"tc_newarray_aligned_nothrow", "tc_deletearray_aligned"},
+    {"mallocx", "dallocx"},
+    // From here on, operators. The allocator's may call some of the above (mimalloc's nothrow ones do).
     {"_Znwm", "_ZdlPv"},
     {"_Znam", "_ZdaPv"},
     {"_ZnwmRKSt9nothrow_t", "_ZdlPv"},
@@ -55,7 +71,6 @@ constexpr Reallocation kReallocations[] = {
 };
 
 // Those under names of the allocator's own are here because they may release what came from malloc or operator new.
-// What is allocated under such a name is not recorded: there are too many of them, and hardly anybody calls them.
 constexpr const char* kReleases[] = {
     "_ZdlPv",
     "_ZdaPv",
@@ -95,6 +110,11 @@ constexpr const char* kReleases[] = {
     "mi_cfree",
 };
 
+constexpr size_t kOwnAllocationCount = [] {
+  size_t count = 0;
+  while (kAllocations[count].name[0] != '_') count++;
+  return count;
+}();
 constexpr size_t kAllocationCount = sizeof(kAllocations) / sizeof(kAllocations[0]);
 constexpr size_t kReallocationCount = sizeof(kReallocations) / sizeof(kReallocations[0]);
 constexpr size_t kReleaseCount = sizeof(kReleases) / sizeof(kReleases[0]);
@@ -222,10 +242,10 @@ bool HookReallocations(const link_map& allocator, std::index_sequence<kIndexes..
   return found.Redirect(allocator);
 }
 
-template <size_t... kIndexes>
+template <size_t kFirst, size_t... kIndexes>
 bool HookAllocations(const link_map& allocator, std::index_sequence<kIndexes...>) {
   Redirections found;
-  (PrepareAllocation<kIndexes>(allocator, &found), ...);
+  (PrepareAllocation<kFirst + kIndexes>(allocator, &found), ...);
   return found.Redirect(allocator);
 }
 
@@ -234,10 +254,14 @@ bool HookAllocations(const link_map& allocator, std::index_sequence<kIndexes...>
 void HookAllocatorFunctions() {
   const link_map* const allocator = NextAllocator();
   if (allocator == nullptr || FindFunction(*allocator, "__libc_start_main") != nullptr) return;  // libc itself
-  // The releases first: a block whose allocation is recorded must not go past them.
-  if (HookReleases(*allocator, std::make_index_sequence<kReleaseCount>()))
-    HookReallocations(*allocator, std::make_index_sequence<kReallocationCount>()) &&
-        HookAllocations(*allocator, std::make_index_sequence<kAllocationCount>());
+  // The releases first: a block whose allocation is recorded must not go past them. Then from the innermost out, so
+  // that whatever comes to one that is hooked already is found to do so, and not hooked as well.
+  if (HookReleases(*allocator, std::make_index_sequence<kReleaseCount>()) &&
+      HookReallocations(*allocator, std::make_index_sequence<kReallocationCount>()) &&
+      HookAllocations<0>(*allocator, std::make_index_sequence<kOwnAllocationCount>())) {
+    constexpr size_t kOperatorCount = kAllocationCount - kOwnAllocationCount;
+    HookAllocations<kOwnAllocationCount>(*allocator, std::make_index_sequence<kOperatorCount>());
+  }
 }
 
 }  // namespace cgoprof

@@ -1,8 +1,8 @@
 // What another allocator (tcmalloc, jemalloc, mimalloc) defines beside the malloc family and serves by itself: C++'s
 // operators new and delete, and functions under names of its own.
 //
-// libc's malloc has none of these, and libstdc++'s operators call malloc; so in most programs there is nothing to do
-// here, and nothing is changed.
+// libc has none of these that would not come to malloc or realloc, and libstdc++'s operators call malloc; so in most
+// programs there is nothing to do here, and nothing is changed.
 #ifndef CGOPROF_PRELOAD_ALLOCATOR_FUNCTIONS_H_
 #define CGOPROF_PRELOAD_ALLOCATOR_FUNCTIONS_H_
 

@@ -82,6 +82,27 @@ describe('a block from malloc that is released under a name of the allocator’s
   }
 });
 
+describe('what a program’s own operator new calls is counted', () => {
+  for (const [name, library, parameters, more, release] of [
+    ['mi_new', 'libmimalloc.so.2', 'size_t', '', 'mi_free(block)'],
+    ['mi_new_nothrow', 'libmimalloc.so.2', 'size_t', '', 'mi_free(block)'],
+    ['mi_new_aligned', 'libmimalloc.so.2', 'size_t, size_t', ', 128', 'mi_free_size_aligned(block, 1009, 128)'],
+    ['tc_new', 'libtcmalloc_minimal.so.4', 'size_t', '', 'tc_delete(block)'],
+    ['tc_new', 'libtcmalloc_minimal_debug.so.4', 'size_t', '', 'tc_delete(block)'],
+    ['mallocx', 'libjemalloc.so.2', 'size_t, int', ', 0', 'sdallocx(block, 1009, 0)'],
+  ] as const) {
+    it.runIf(existsSync(`${LIBRARIES}/${library}`))(`${name}, ${library}`, async () => {
+      const output = shop.path(`${name}.pb.gz`);
+      const source = making(`void* ${name}(${parameters});`, `${name}(1009${more})`, release);
+      const program = shop.compile(name, source, ['-Wl,-z,lazy', '-Wl,--no-as-needed', `-l:${library}`]);
+      const { code, stderr } = await shop.run(['run', '--rate', '1', '-o', output, '--', program]);
+      expect([code, stderr]).toEqual([0, expect.not.stringContaining('free')]);
+      const ours = rawSamples(output).filter(({ stack }) => stack.some(({ mapping }) => mapping === program));
+      expect(total(ours)).toEqual([101, 101 * 1009, 90, 90 * 1009]);
+    });
+  }
+});
+
 describe('a block from malloc that is moved by a function of the allocator’s own is counted once', () => {
   for (const [name, library, parameters, call] of [
     ['tc_realloc', 'libtcmalloc_minimal.so.4', 'void*, size_t', '(block, SIZE)'],
@@ -188,6 +209,19 @@ int main(void) {
     void* volatile block = malloc(1009);
     ${release};
   }
+}
+`;
+
+const making = (declaration: string, make: string, release: string) => `
+#include <stddef.h>
+${declaration}
+void ${release.replace(/\(.*/, '')}();
+int main(void) {
+  for (int i = 0; i < 101; i++) {
+    void* volatile block = ${make};
+    if (i < 11) ${release};
+  }
+  return 0;
 }
 `;
 
