@@ -151,7 +151,7 @@ class Replacer {
 
 // Each thread is a folder, and a folder's links are those from its own, its parent's and its own folders.
 bool IsSingleThreaded() {
-  struct stat tasks;
+  struct stat tasks = {};
   const long error = RawSyscall(SYS_newfstatat, -1, PointerArg("/proc/self/task"), PointerArg(&tasks), 0);
   return !IsError(error) && tasks.st_nlink == 3;
 }
