@@ -88,9 +88,12 @@ void* FunctionAddress(const link_map& library, const ElfW(Sym) & function) {
   return ELF64_ST_TYPE(function.st_info) == STT_GNU_IFUNC ? reinterpret_cast<Resolver>(address)() : address;
 }
 
-const link_map* FindLibrary(const link_map* library, const char* function) {
-  while (library != nullptr && FindFunction(*library, function) == nullptr) library = library->l_next;
-  return library;
+FoundFunction FindFirst(const link_map* library, const char* name) {
+  for (; library != nullptr; library = library->l_next) {
+    const ElfW(Sym)* const symbol = FindFunction(*library, name);
+    if (symbol != nullptr) return {library, symbol};
+  }
+  return {nullptr, nullptr};
 }
 
 const link_map* OwnLibrary() {

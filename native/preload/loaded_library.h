@@ -38,8 +38,13 @@ const ElfW(Sym) * FindFunction(const link_map& library, const char* name);
 // Where that function begins. Asks its resolver, where the symbol's address is that of one (STT_GNU_IFUNC).
 void* FunctionAddress(const link_map& library, const ElfW(Sym) & function);
 
-// The first library from `library` on, in load order, which is the search order, that defines a function.
-const link_map* FindLibrary(const link_map* library, const char* function);
+struct FoundFunction {
+  const link_map* library;  // nullptr: nobody defines it
+  const ElfW(Sym) * symbol;
+};
+
+// A function in the first library from `library` on, in load order, which is the search order, that defines it.
+FoundFunction FindFirst(const link_map* library, const char* name);
 
 // Our own.
 const link_map* OwnLibrary();

@@ -14,8 +14,8 @@ const link_map* FirstBehindOurs() {
 }
 
 void* FindNext(const char* name) {
-  const link_map* const library = FindLibrary(FirstBehindOurs(), name);
-  return library != nullptr ? FunctionAddress(*library, *FindFunction(*library, name)) : nullptr;
+  const FoundFunction found = FindFirst(FirstBehindOurs(), name);
+  return found.library != nullptr ? FunctionAddress(*found.library, *found.symbol) : nullptr;
 }
 
 // What a function that no library defines does.
@@ -84,6 +84,6 @@ const link_map* LastInitialLibrary() {
   return last_initial_library;
 }
 
-const link_map* NextAllocator() { return FindLibrary(FirstBehindOurs(), "malloc"); }
+const link_map* NextAllocator() { return FindFirst(FirstBehindOurs(), "malloc").library; }
 
 }  // namespace cgoprof
