@@ -17,6 +17,22 @@ void *_Znwm(size_t n) { return __libc_malloc(n); }
 void _ZdlPv(void *p) { __libc_free(p); }
 `;
 
+/** Keeps blocks by way of a thousand pointers that the loader fills in, and releases others by name. */
+const POINTERS = `
+#include <stddef.h>
+extern void *_Znwm(size_t), _ZdlPv(void *);
+static void *(*const volatile make[1009])(size_t) = {[0 ... 1008] = _Znwm};
+static void (*const volatile release[1009])(void *) = {[0 ... 1008] = _ZdlPv};
+int main(void) {
+  for (int i = 0; i < 101; i++) {
+    void *volatile kept = make[i * 9](1013);
+    void *volatile block = make[1008 - i * 9](2003);
+    release[i * 8](block);
+  }
+  return 0;
+}
+`;
+
 const PROGRAM = `
 #include <stddef.h>
 extern void *_Znwm(size_t), _ZdlPv(void *);
@@ -31,17 +47,17 @@ int main(void) {
 `;
 
 let shop: Workshop;
-let program: string;
+let plainProgram: string;
 beforeAll(() => {
   shop = new Workshop();
   const library = shop.compile('plain.so', ALLOCATOR, ['-shared', '-fPIC']);
-  program = shop.compile('program', PROGRAM, ['-Wl,--no-as-needed', library]);
+  plainProgram = shop.compile('program', PROGRAM, ['-Wl,--no-as-needed', library]);
 });
 afterAll(() => shop.remove());
 beforeEach(() => shop.removeSegments());
 
 /** Runs the program with the library between it and its allocator, and compares what it did with what was seen. */
-async function expectCounted(allocator: string): Promise<void> {
+async function expectCounted(allocator: string, program = plainProgram): Promise<void> {
   const env = { CGOPROF_PROFILE: 'all', CGOPROF_RATE: '1', CGOPROF_KEEP: '1' };
   const run = (libraries: string) => shop.launch([program], { env: { ...env, LD_PRELOAD: libraries } }).finished;
   expect(await run(allocator)).toMatchObject({ code: 0 });
@@ -79,6 +95,11 @@ it('choosing its operators by resolver', async () => {
   const declared = 'extern void *_Znwm(size_t), _ZdlPv(void *);';
   const all = `${source}${declared}${chosen('_Znwm')}${chosen('_ZdlPv')}\n`;
   await expectCounted(shop.compile('resolver.so', all, ['-shared', '-fPIC']));
+});
+
+it('bound to by thousands of pointers', async () => {
+  const library = shop.compile('bound.so', ALLOCATOR, ['-shared', '-fPIC']);
+  await expectCounted(library, shop.compile('pointers', POINTERS, ['-Wl,--no-as-needed', library]));
 });
 
 it('without a table of its sections', async () => {
