@@ -15,7 +15,6 @@ namespace cgoprof {
 enum class FrameKind : uint8_t {
   kUnknown,      // no rule: the walk ends here
   kEnd,          // outermost frame: its return address is undefined
-  kCfaFromSp,    // CFA = SP + cfa_offset
   kCfaFromFp,    // CFA = FP + cfa_offset
   kCfaFromSlot,  // CFA = [FP + cfa_offset]; FP = [FP + 0]: a function that realigned its stack (GCC's DRAP)
   kSignal,       // the signal trampoline: registers come from the ucontext at SP
@@ -23,6 +22,8 @@ enum class FrameKind : uint8_t {
   kGoCall,   // inside runtime.asmcgocall
   kGoCode,   // any other Go code
   kGoNoCfi,  // C code of a Go program that was linked without unwind tables
+  // From CFI again, and of nearly every frame; see call_site.h for its number.
+  kCfaFromSp,  // CFA = SP + cfa_offset
 };
 
 // CFA: the value of SP in the caller, right after the call returned. The return address is at CFA - 8 (the amd64 ABI).

@@ -4,7 +4,7 @@
 // It is sound by induction. A call site's rule is a function of its PC alone, as long as the modules' generation is the
 // same. So where a walk meets a frame with the PC, SP and FP of a remembered one, and the words that the rule would
 // load are the same as then, the caller is the same too. What a remembered frame costs is those loads and comparisons,
-// which unlike a walk need not wait for each other.
+// which unlike a walk need not wait for each other. They need no check of bounds, as long as the window is the same.
 //
 // A walk reads the memo of the last one and writes the other of two, because it does not know how much of the old will
 // be taken over. Memos belong to nobody: a thread uses the one that its thread pointer hashes to, if no other does.
@@ -20,16 +20,31 @@
 
 namespace cgoprof {
 
+// Where a walk stands: Registers, but for SP as the place in the window that the PC was loaded from.
+struct Cursor {
+  uintptr_t pc;
+  uintptr_t pc_at;  // offset in the window
+  uintptr_t fp;
+};
+inline bool operator==(const Cursor& a, const Cursor& b) { return a.pc == b.pc && a.pc_at == b.pc_at && a.fp == b.fp; }
+
+// A word that a step loaded.
+struct LoadedWord {
+  uintptr_t at;  // offset in the window
+  uintptr_t value;
+};
+
 struct RememberedFrame {
-  Registers registers;  // pc without what is above kFramePcMask
-  uint64_t word;        // the frame as it stands in a Stack
-  uintptr_t fp_slot;    // where the caller's FP was loaded from; 0: it is still in the register
+  Cursor cursor;
+  uint64_t word;  // the frame as it stands in a Stack
+  LoadedWord fp;  // the caller's FP; where that is still in the register, its PC once more
 };
 
 struct RememberedStack {
+  StackWindow window;
   uint16_t generation;
   uint32_t depth;
-  RememberedFrame frames[kMaxStackDepth + 1];  // one more: the registers with which the walk went on
+  RememberedFrame frames[kMaxStackDepth + 1];  // one more: where the walk went on
 };
 
 class StackMemo {
@@ -50,13 +65,10 @@ class StackMemo {
   RememberedStack stacks_[2];
 };
 
-// Whether the step from one remembered frame to the one after it would lead there again.
-inline bool StillLeadsTo(const RememberedFrame& frame, const StackMemory& memory) {
-  const Registers& caller = (&frame + 1)->registers;
-  const uintptr_t return_slot = caller.sp - sizeof(uintptr_t);
-  return memory.Has(return_slot) && (*reinterpret_cast<const uintptr_t*>(return_slot) & kFramePcMask) == caller.pc &&
-         (frame.fp_slot == 0 ||
-          (memory.Has(frame.fp_slot) && *reinterpret_cast<const uintptr_t*>(frame.fp_slot) == caller.fp));
+// Whether the step from a remembered frame to the one after it would lead there again.
+inline bool StillLeadsTo(const RememberedFrame& frame, const StackWindow& window) {
+  const Cursor& caller = (&frame + 1)->cursor;
+  return ((window.Word(caller.pc_at) ^ caller.pc) | (window.Word(frame.fp.at) ^ frame.fp.value)) == 0;
 }
 
 }  // namespace cgoprof

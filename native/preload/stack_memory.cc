@@ -37,21 +37,19 @@ StackMemory::StackMemory(uintptr_t sp, HomeStack* home) {
   if (home->high == 0 && home->attempts < kMostAttempts) FindHome(sp, home);
   if (sp < home->low && home->low - sp <= kMostHomeBytes && IsRangeReadable(sp, home->low)) home->low = PageOf(sp);
   if (sp >= home->low && sp < home->high) {
-    low_ = home->low;
-    size_ = home->high - home->low;
+    window_ = {home->low, home->high - home->low - sizeof(uintptr_t)};
   } else {
     // The word below sp is the return address that was just used, so its page is there.
-    low_ = PageOf(sp - 8);
-    size_ = kProbePage;
+    window_ = {PageOf(sp - 8), kProbePage - sizeof(uintptr_t)};
   }
 }
 
 bool StackMemory::Extend(uintptr_t address) {
-  const uintptr_t high = low_ + size_;
+  const uintptr_t high = window_.start + window_.last + sizeof(uintptr_t);
   if ((address & 7) != 0 || address < high || address - high > kMostWalkBytes) return false;
   const uintptr_t page_end = PageOf(address) + kProbePage;
   if (!IsRangeReadable(high, page_end)) return false;
-  size_ = page_end - low_;
+  window_.last = page_end - window_.start - sizeof(uintptr_t);
   return true;
 }
 

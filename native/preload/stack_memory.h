@@ -14,6 +14,16 @@
 
 namespace cgoprof {
 
+// Memory that may be read; not empty, and its ends are those of words.
+struct StackWindow {
+  uintptr_t start;
+  uintptr_t last;  // offset of the last word
+
+  // The word at an offset that is not above `last`.
+  uintptr_t Word(uintptr_t offset) const { return *reinterpret_cast<const uintptr_t*>(start + offset); }
+};
+inline bool operator==(const StackWindow& a, const StackWindow& b) { return a.start == b.start && a.last == b.last; }
+
 // What is remembered per thread (in thread-local storage; starts as zeros).
 struct HomeStack {
   uintptr_t low;  // [low, high) is readable until the thread ends; high 0: not known
@@ -26,12 +36,11 @@ class StackMemory {
   // `sp` is the current stack pointer of the walking thread, or above it on the same stack.
   StackMemory(uintptr_t sp, HomeStack* home);
 
-  // Whether the word at `address`, which is aligned, lies in the window.
-  bool Has(uintptr_t address) const { return address - low_ <= size_ - sizeof(uintptr_t); }
+  const StackWindow& window() const { return window_; }
 
   // The word at `address`; false if it may not be read or is not aligned.
   bool Load(uintptr_t address, uintptr_t* value) {
-    if (__builtin_expect(address - low_ > size_ - sizeof(uintptr_t) || (address & 7) != 0, 0) && !Extend(address)) {
+    if (__builtin_expect(address - window_.start > window_.last || (address & 7) != 0, 0) && !Extend(address)) {
       return false;
     }
     *value = *reinterpret_cast<const uintptr_t*>(address);
@@ -40,8 +49,7 @@ class StackMemory {
 
  private:
   bool Extend(uintptr_t address);
-  uintptr_t low_;
-  uintptr_t size_;
+  StackWindow window_;
 };
 
 }  // namespace cgoprof

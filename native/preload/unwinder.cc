@@ -6,42 +6,8 @@
 #include "preload/readable.h"
 
 namespace cgoprof {
-namespace {
-
-// A call site in a word: module 16 | nothing 4 | FP offset / 8: 20 | CFA offset / 8: 20 | kind 4. The module lies where
-// a frame word has it.
-constexpr int kOffsetBits = 20;
-constexpr int kCfaShift = 4, kFpShift = 24;
-constexpr int32_t kOffsetLimit = 1 << (kOffsetBits - 1);
-
-bool Packable(int32_t offset) { return offset % 8 == 0 && offset / 8 < kOffsetLimit && offset / 8 >= -kOffsetLimit; }
-
-// Frames go up; a rule that does not would make the walk run in circles.
-bool Packable(const FrameRule& rule) {
-  return Packable(rule.cfa_offset) && Packable(rule.fp_offset) &&
-         (rule.kind != FrameKind::kCfaFromSp || rule.cfa_offset > 0);
-}
-
-uint64_t PackOffset(int32_t offset) { return static_cast<uint64_t>(offset / 8) & ((1u << kOffsetBits) - 1); }
-
-int64_t UnpackOffset(uint64_t value, int shift) {
-  return (static_cast<int64_t>(value << (64 - kOffsetBits - shift)) >> (64 - kOffsetBits)) * 8;
-}
-
-uint64_t Pack(const FrameRule& rule, uint32_t module_id) {
-  return static_cast<uint64_t>(rule.kind) | PackOffset(rule.cfa_offset) << kCfaShift |
-         PackOffset(rule.fp_offset) << kFpShift | uint64_t{module_id} << kFramePcBits;
-}
-
-FrameRule Unpack(uint64_t value) {
-  return {static_cast<FrameKind>(value & 15), static_cast<int32_t>(UnpackOffset(value, kCfaShift)),
-          static_cast<int32_t>(UnpackOffset(value, kFpShift))};
-}
-
-}  // namespace
-
 // What to do at a return address that is not in the cache.
-Unwinder::CallSite Unwinder::Resolve(uintptr_t pc) {
+CallSite Unwinder::Resolve(uintptr_t pc) {
   constexpr FrameRule kNone = {FrameKind::kUnknown, 0, kFpUnchanged};
   const LoadedModule* module = modules_->Find(pc - 1);
   if (module == nullptr) return {kNone, 0};
@@ -50,121 +16,130 @@ Unwinder::CallSite Unwinder::Resolve(uintptr_t pc) {
     if (kind != FrameKind::kUnknown) return {{kind, 0, kFpUnchanged}, module->segment_id};
   }
   if (module->cfi.hdr == 0) return {kNone, module->segment_id};
-  FrameRule rule = CompileRule(module->cfi, pc - 1, module->is_executable ? nullptr : &IsRangeReadable);
-  if (!Packable(rule)) rule = kNone;
-  return {rule, module->segment_id};
+  return {CompileRule(module->cfi, pc - 1, module->is_executable ? nullptr : &IsRangeReadable), module->segment_id};
 }
 
-Unwinder::CallSite Unwinder::LookUp(uintptr_t pc) {
-  const uint64_t key = MakeFrame(modules_->generation(), pc);
-  Slot* slot = SlotOf(pc);
-  const uint64_t value = __atomic_load_n(&slot->value, __ATOMIC_RELAXED);
-  if ((__atomic_load_n(&slot->check, __ATOMIC_RELAXED) ^ value) == key) {
-    return {Unpack(value), static_cast<uint32_t>(value >> kFramePcBits)};
-  }
+CallSite Unwinder::LookUp(uintptr_t pc) {
+  const uint64_t generation = CallSiteCache::KeyOf(modules_->generation());
+  PackedCallSite cached(0);
+  if (cache_.Find(pc & kFramePcMask, generation, &cached)) return cached.Unpack();
   const CallSite site = Resolve(pc);
   // A PC in no module is not kept: its library may be loaded later.
-  if (site.module_id == 0) return site;
-  const uint64_t resolved = Pack(site.rule, site.module_id);
-  __atomic_store_n(&slot->check, key ^ resolved, __ATOMIC_RELAXED);
-  __atomic_store_n(&slot->value, resolved, __ATOMIC_RELAXED);
+  if (site.module_id != 0 && PackedCallSite::Fits(site.rule)) {
+    cache_.Put(pc & kFramePcMask, generation, PackedCallSite(site));
+  }
   return site;
 }
 
 // The same as LookUp and StepC where it is simple, which it is for nearly every frame: the call site is in the cache,
-// and the caller's registers lie inside the window. Fills `frame`, but for its registers. False, and nothing changed,
-// if not.
-inline __attribute__((always_inline)) bool Unwinder::StepCached(const StackMemory& memory, uint16_t generation,
-                                                                Registers* registers, RememberedFrame* frame) const {
-  const uintptr_t pc = registers->pc & kFramePcMask;
-  const Slot* slot = SlotOf(pc);
-  const uint64_t value = __atomic_load_n(&slot->value, __ATOMIC_RELAXED);
-  if ((__atomic_load_n(&slot->check, __ATOMIC_RELAXED) ^ value) != (uint64_t{generation} << kFramePcBits | pc)) {
-    return false;
+// and the caller's registers lie inside the window. Fills `frame`, but for its cursor. False, and nothing of use in
+// `frame`, if not.
+inline __attribute__((always_inline)) bool Unwinder::StepCached(const StackWindow& window, uint64_t generation,
+                                                                Cursor* cursor, RememberedFrame* frame) const {
+  const uintptr_t pc = cursor->pc & kFramePcMask;
+  PackedCallSite site(0);
+  if (!cache_.Find(pc, generation, &site)) return false;
+  uintptr_t at = cursor->pc_at;
+  if (__builtin_expect(site.is_cfa_from_sp(), 1)) {
+    at += static_cast<uintptr_t>(site.cfa_offset());
+    if (at > window.last) return false;
+  } else {
+    if (site.kind() != FrameKind::kCfaFromFp) return false;
+    at = cursor->fp + static_cast<uintptr_t>(site.cfa_offset()) - sizeof(uintptr_t) - window.start;
+    if (at > window.last || at <= cursor->pc_at || (at & 7) != 0) return false;
+    if (at + sizeof(uintptr_t) + static_cast<uintptr_t>(site.fp_offset()) > window.last) return false;
   }
-  const FrameKind kind = static_cast<FrameKind>(value & 15);
-  uintptr_t cfa = registers->sp;
-  if (__builtin_expect(kind != FrameKind::kCfaFromSp, 0)) {
-    if (kind != FrameKind::kCfaFromFp) return false;
-    cfa = registers->fp;
+  cursor->pc = window.Word(at);
+  cursor->pc_at = at;
+  frame->fp = {at, cursor->pc};
+  if (site.is_fp_saved()) {
+    frame->fp.at = at + sizeof(uintptr_t) + static_cast<uintptr_t>(site.fp_offset());
+    frame->fp.value = cursor->fp = window.Word(frame->fp.at);
   }
-  cfa += UnpackOffset(value, kCfaShift);
-  if (!memory.Has(cfa - 8)) return false;
-  if (kind == FrameKind::kCfaFromFp && (cfa <= registers->sp || (cfa & 7) != 0)) return false;
-  const int64_t fp_offset = UnpackOffset(value, kFpShift);
-  frame->fp_slot = 0;
-  if (fp_offset != kFpUnchanged) {
-    frame->fp_slot = cfa + fp_offset;
-    if (!memory.Has(frame->fp_slot)) return false;
-    registers->fp = *reinterpret_cast<const uintptr_t*>(frame->fp_slot);
-  }
-  frame->word = (value & ~kFramePcMask) | pc;
-  registers->pc = *reinterpret_cast<const uintptr_t*>(cfa - 8);
-  registers->sp = cfa;
+  frame->word = site.FrameWord(pc);
   return true;
 }
 
-// As long as it is simple. Leaves the first frame that is not.
-void Unwinder::WalkCached(const StackMemory& memory, Registers* registers, Stack* stack) const {
-  const uint16_t generation = modules_->generation();
-  Registers r = *registers;
+namespace {
+
+Cursor CursorAt(const Registers& registers, const StackWindow& window) {
+  return {registers.pc, registers.sp - sizeof(uintptr_t) - window.start, registers.fp};
+}
+
+Registers RegistersAt(const Cursor& cursor, const StackWindow& window) {
+  return {cursor.pc, window.start + cursor.pc_at + sizeof(uintptr_t), cursor.fp};
+}
+
+}  // namespace
+
+// As long as it is simple. kDone if that was the whole stack; if not, leaves the first frame that is not simple.
+Unwinder::Step Unwinder::WalkCached(const StackWindow& window, Registers* registers, Stack* stack) const {
+  const uint64_t generation = CallSiteCache::KeyOf(modules_->generation());
+  const StackWindow inside = window;
+  Cursor cursor = CursorAt(*registers, inside);
   RememberedFrame frame;
-  while (stack->depth != kMaxStackDepth && StepCached(memory, generation, &r, &frame)) {
-    stack->frames[stack->depth++] = frame.word;
-  }
-  *registers = r;
+  uint64_t* out = &stack->frames[stack->depth];
+  uint64_t* const end = &stack->frames[kMaxStackDepth];
+  while (out != end && StepCached(inside, generation, &cursor, &frame)) *out++ = frame.word;
+  const uintptr_t pc = cursor.pc & kFramePcMask;
+  PackedCallSite site(0);
+  const bool outermost = out != end && cache_.Find(pc, generation, &site) && site.kind() == FrameKind::kEnd;
+  if (outermost) *out++ = site.FrameWord(pc);
+  stack->depth = static_cast<uint32_t>(out - stack->frames);
+  *registers = RegistersAt(cursor, inside);
+  return outermost ? Step::kDone : Step::kContinue;
 }
 
 namespace {
 
 // Puts onto `stack` what may be taken over of the remembered frames from `at` on. Returns the first one that may not.
-uint32_t TakeOver(const RememberedStack& last, uint32_t at, const StackMemory& memory, Stack* stack) {
-  uint32_t depth = stack->depth;
-  while (at < last.depth && depth < kMaxStackDepth && StillLeadsTo(last.frames[at], memory)) {
-    stack->frames[depth++] = last.frames[at++].word;
-  }
-  stack->depth = depth;
-  return at;
+uint32_t TakeOver(const RememberedStack& last, uint32_t at, Stack* stack) {
+  const uint32_t room = kMaxStackDepth - stack->depth;
+  const RememberedFrame* frame = &last.frames[at];
+  const RememberedFrame* const end = frame + (last.depth - at < room ? last.depth - at : room);
+  const StackWindow window = last.window;
+  uint64_t* out = &stack->frames[stack->depth];
+  for (; frame != end && StillLeadsTo(*frame, window); frame++) *out++ = frame->word;
+  stack->depth = static_cast<uint32_t>(out - stack->frames);
+  return static_cast<uint32_t>(frame - last.frames);
 }
 
 }  // namespace
 
 // The same, with the help of what the thread's last walk met. True if that is to be forgotten for what this one did.
-bool Unwinder::WalkRemembered(const StackMemory& memory, StackMemo* memo, Registers* registers, Stack* stack) const {
+bool Unwinder::WalkRemembered(const StackWindow& window, StackMemo* memo, Registers* registers, Stack* stack) const {
   const RememberedStack& last = memo->last();
   RememberedStack* next = memo->next();
   const uint16_t generation = modules_->generation();
-  const uint32_t known = last.generation == generation ? last.depth : 0;
+  const uint64_t key = CallSiteCache::KeyOf(generation);
+  const uint32_t known = last.generation == generation && last.window == window ? last.depth : 0;
   uint32_t at = 0;      // in `last`: the first frame that is not further down than ours
   uint32_t common = 0;  // as many frames are as in `last`, and not in `next` yet
-  Registers r = {registers->pc & kFramePcMask, registers->sp, registers->fp};
-  do {
-    while (at < known && last.frames[at].registers.sp < r.sp) at++;
-    if (at < known && last.frames[at].registers == r) {
+  Cursor cursor = CursorAt(*registers, window);
+  while (true) {
+    while (at < known && last.frames[at].cursor.pc_at < cursor.pc_at) at++;
+    if (at < known && last.frames[at].cursor == cursor) {
       const uint32_t first = at, depth = stack->depth;
-      at = TakeOver(last, first, memory, stack);
+      at = TakeOver(last, first, stack);
       if (first == 0 && depth == 0)
         common = at;
       else
         memcpy(&next->frames[depth], &last.frames[first], (at - first) * sizeof(RememberedFrame));
-      r = last.frames[at].registers;
+      cursor = last.frames[at].cursor;
     }
-    next->frames[stack->depth].registers = r;
-  } while (StepRemembered(memory, generation, &r, next, stack));
-  *registers = r;
+    if (stack->depth == kMaxStackDepth) break;
+    RememberedFrame* frame = &next->frames[stack->depth];
+    frame->cursor = cursor;
+    if (!StepCached(window, key, &cursor, frame)) break;
+    stack->frames[stack->depth++] = frame->word;
+  }
+  *registers = RegistersAt(cursor, window);
   if (common == last.depth && common == stack->depth) return false;
   memcpy(&next->frames[0], &last.frames[0], common * sizeof(RememberedFrame));
+  next->frames[stack->depth].cursor = cursor;
+  next->window = window;
   next->generation = generation;
   next->depth = stack->depth;
-  return true;
-}
-
-bool Unwinder::StepRemembered(const StackMemory& memory, uint16_t generation, Registers* registers,
-                              RememberedStack* next, Stack* stack) const {
-  RememberedFrame* frame = &next->frames[stack->depth];
-  if (stack->depth == kMaxStackDepth || !StepCached(memory, generation, registers, frame)) return false;
-  registers->pc &= kFramePcMask;
-  stack->frames[stack->depth++] = frame->word;
   return true;
 }
 
@@ -261,10 +236,10 @@ void Unwinder::Walk(Registers start, HomeStack* home, Stack* stack) {
   stack->depth = 0;
   stack->flags = 0;
   StackMemo* memo = dense_ ? StackMemo::Take(memos_, kMemos) : nullptr;
-  if (memo != nullptr) memo->Return(WalkRemembered(memory, memo, &registers, stack));
-  do {
-    WalkCached(memory, &registers, stack);
-  } while (StepOver(&memory, &registers, stack) == Step::kContinue);
+  if (memo != nullptr) memo->Return(WalkRemembered(memory.window(), memo, &registers, stack));
+  while (WalkCached(memory.window(), &registers, stack) == Step::kContinue &&
+         StepOver(&memory, &registers, stack) == Step::kContinue) {
+  }
 }
 
 }  // namespace cgoprof

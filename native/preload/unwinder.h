@@ -1,15 +1,15 @@
 // Walks the stack of the calling thread from an allocation up to the bottom: C frames by call frame information, Go
 // frames by frame pointers, and across the boundary between them as often as the stack does (see go_boundary.h).
 //
-// Rules are compiled on first use of a call site (cfi.h) and kept in a small table shared by all threads. A slot of the
-// table is two words, read and written without a lock; the first holds key XOR value, so that a slot that two threads
-// wrote at once matches no key, and is a miss.
+// Rules are compiled on first use of a call site (cfi.h) and kept in a cache (call_site_cache.h). Frames whose rule is
+// there, and simple, are walked in a loop of their own; any other in full.
 #ifndef CGOPROF_PRELOAD_UNWINDER_H_
 #define CGOPROF_PRELOAD_UNWINDER_H_
 
 #include <stdint.h>
 
 #include "preload/bucket_table.h"
+#include "preload/call_site_cache.h"
 #include "preload/cfi.h"
 #include "preload/fork_wiped.h"
 #include "preload/go_boundary.h"
@@ -34,29 +34,13 @@ class Unwinder {
   void Walk(Registers start, HomeStack* home, Stack* stack);
 
  private:
-  static constexpr uint32_t kSlots = 8192;
   static constexpr uint32_t kMemos = 64;
 
-  struct CallSite {
-    FrameRule rule;
-    uint32_t module_id;
-  };
-  struct Slot {
-    uint64_t check;  // key ^ value
-    uint64_t value;
-  };
   enum class Step { kContinue, kDone };
 
-  static constexpr int kSlotShift = 51;
-  static_assert(kSlots == 1u << (64 - kSlotShift));
-  const Slot* SlotOf(uintptr_t pc) const { return &slots_[HashAddress(pc) >> kSlotShift]; }
-  Slot* SlotOf(uintptr_t pc) { return &slots_[HashAddress(pc) >> kSlotShift]; }
-
-  bool StepCached(const StackMemory& memory, uint16_t generation, Registers* registers, RememberedFrame* frame) const;
-  void WalkCached(const StackMemory& memory, Registers* registers, Stack* stack) const;
-  bool StepRemembered(const StackMemory& memory, uint16_t generation, Registers* registers, RememberedStack* next,
-                      Stack* stack) const;
-  bool WalkRemembered(const StackMemory& memory, StackMemo* memo, Registers* registers, Stack* stack) const;
+  bool StepCached(const StackWindow& window, uint64_t generation, Cursor* cursor, RememberedFrame* frame) const;
+  Step WalkCached(const StackWindow& window, Registers* registers, Stack* stack) const;
+  bool WalkRemembered(const StackWindow& window, StackMemo* memo, Registers* registers, Stack* stack) const;
   Step StepOver(StackMemory* memory, Registers* registers, Stack* stack);
   CallSite LookUp(uintptr_t pc);
   CallSite Resolve(uintptr_t pc);
@@ -68,7 +52,7 @@ class Unwinder {
   ModuleTable* modules_;
   GoBoundary* boundary_;
   bool dense_;
-  Slot slots_[kSlots];
+  CallSiteCache cache_;
   StackMemo memos_[kMemos];
 };
 
