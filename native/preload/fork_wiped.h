@@ -19,7 +19,7 @@ inline constexpr size_t kFilterBytes = size_t{1} << kFilterBits;  // fits a core
 inline constexpr size_t kLargestPage = 64 << 10;                  // arm64 kernels may use 64 KiB pages
 
 struct alignas(kLargestPage) ForkWiped {
-  // How many live samples hash to each byte; a byte that reached 255 stays there. So 0 means: surely not sampled.
+  // How many live samples belong to each byte; a byte that reached 255 stays there. So 0 means: surely not sampled.
   uint8_t filter[kFilterBytes];
   uint32_t recording;
   uint8_t padding[kLargestPage - sizeof(uint32_t)];
@@ -28,7 +28,10 @@ static_assert(sizeof(ForkWiped) == kFilterBytes + kLargestPage);
 
 // Spreads addresses evenly over 64 bits; the top bits are the good ones (Fibonacci hashing).
 inline uint64_t HashAddress(uint64_t address) { return address * 0x9E3779B97F4A7C15ull; }
-inline size_t FilterIndex(uint64_t hash) { return hash >> (64 - kFilterBits); }
+
+// The filter's byte for a block. Blocks are aligned to 16 bytes. Neighbours stay neighbours: the bytes that a program
+// with a small heap looks at are few, and close together.
+inline size_t FilterIndex(uint64_t address) { return (address >> 4) & (kFilterBytes - 1); }
 
 // Asks the kernel to wipe the pages on fork; false before Linux 4.14.
 bool WipeOnFork(ForkWiped* state);

@@ -1,8 +1,8 @@
 // The live set: which sampled blocks are not freed yet, by address.
 //
-// free() asks it about every block of the program, so a miss must cost next to nothing: one byte of `filter`, indexed
-// by a multiplicative hash of the address, is 0 unless a live sample hashes there. Only a non-zero byte leads into the
-// chains below.
+// free() asks it about every block of the program, so a miss must cost next to nothing: one byte of `filter`, found by
+// some bits of the address, is 0 unless a live sample has the same bits. Only a non-zero byte leads into the chains
+// below.
 //
 // The chains lie in the segment. An entry belongs to one chain for ever: it is claimed from 0 by compare-and-swap,
 // filled, published by storing its address, and given back by storing 0; a chain grows at its head when all its entries
@@ -42,7 +42,7 @@ class LiveSet {
 
   // False if the address cannot be in the set. No false negatives.
   static bool MayContain(const uint8_t* filter, uintptr_t address) {
-    return __atomic_load_n(&filter[FilterIndex(HashAddress(address))], __ATOMIC_RELAXED) != 0;
+    return __atomic_load_n(&filter[FilterIndex(address)], __ATOMIC_RELAXED) != 0;
   }
 
   // Adds a block. False if there is no room, in which case its free will go unseen.
@@ -53,11 +53,11 @@ class LiveSet {
 
  private:
   LiveEntry* Entry(uint32_t index_plus_1) const { return segment_->At<LiveEntry>(kLiveEntries, index_plus_1 - 1); }
-  uint32_t* Head(uint64_t hash) const;
+  uint32_t* Head(uintptr_t address) const;
   bool ClaimFromChain(uint32_t head, LiveEntry** entry) const;
   bool ClaimNew(uint32_t* head, LiveEntry** entry);
-  void FilterAdd(uint64_t hash);
-  void FilterRemove(uint64_t hash);
+  void FilterAdd(uintptr_t address);
+  void FilterRemove(uintptr_t address);
 
   SegmentWriter* segment_;
   uint8_t* filter_;

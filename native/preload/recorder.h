@@ -62,7 +62,7 @@ due:
 
 // The hot path of every free: one byte of the filter is 0. (See LiveSet::MayContain; here in one comparison.)
 inline bool MayBeSampled(const void* block) {
-  const uint8_t* cell = &fork_wiped.filter[FilterIndex(HashAddress(reinterpret_cast<uintptr_t>(block)))];
+  const uint8_t* cell = &fork_wiped.filter[FilterIndex(reinterpret_cast<uintptr_t>(block))];
 #if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
   __asm__ goto("cmpb $0, %0\n\tjne %l[maybe]" : : "m"(*cell) : "cc" : maybe);
   return false;

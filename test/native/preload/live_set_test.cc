@@ -87,12 +87,12 @@ TEST_F(LiveSetTest, SaysWhenItIsFullAndStaysRight) {
   }
 }
 
-// Finds addresses that share a filter byte.
+// As many bytes lie between addresses that share a filter byte.
+constexpr uintptr_t kFilterPeriod = kFilterBytes * 16;
+
 std::vector<uintptr_t> AddressesInOneCell(size_t count) {
   std::vector<uintptr_t> addresses;
-  for (uintptr_t address = 16; addresses.size() < count; address += 16) {
-    if (FilterIndex(HashAddress(address)) == 7) addresses.push_back(address);
-  }
+  for (uintptr_t i = 0; i < count; i++) addresses.push_back(7 * 16 + i * kFilterPeriod);
   return addresses;
 }
 
@@ -118,8 +118,9 @@ TEST_F(LiveSetTest, ThreadsWithTheirOwnBlocksNeverMeet) {
       std::mt19937_64 random(static_cast<uint64_t>(t));
       std::unordered_map<uintptr_t, uint64_t> model;
       for (int i = 0; i < 60000; i++) {
-        // Thread t owns every fourth address, so chains and filter bytes are shared, blocks are not.
-        const uintptr_t address = 0x10000 + ((random() % 500) * kThreads + static_cast<uintptr_t>(t)) * 16;
+        // Two threads share each chain, the other two each filter byte.
+        const uintptr_t owner = static_cast<uintptr_t>(t);
+        const uintptr_t address = 0x10000 + ((random() % 500) * 2 + owner % 2) * 16 + (owner / 2) * kFilterPeriod;
         LiveBlock block;
         if (model.count(address) != 0) {
           ASSERT_TRUE(LiveSet::MayContain(wiped.filter, address));
