@@ -67,7 +67,8 @@ async function checkRecorded(rate, folder) {
   const segments = readdirSync(folder).map((name) => native.readSegment(join(folder, name)));
   if (segments.length === 0) throw new StepError('it ran without the library');
   for (const { header, buckets } of segments) {
-    const { samples, truncatedStacks, goBoundaryFailed, prunedSegments, ...losses } = header.counters;
+    const { samples } = header;
+    const { truncatedStacks, goBoundaryFailed, prunedSegments, ...losses } = header.counters;
     const unbooked = sum(buckets.map(({ allocs, frees }) => allocs - frees)) - header.liveSamples;
     if (sum(Object.values(losses)) > 0) throw new StepError(`samples were lost: ${JSON.stringify(losses)}`);
     if (Math.abs(unbooked) > MOST_THREADS) throw new StepError(`${unbooked} blocks are not in the live set`);

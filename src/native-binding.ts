@@ -39,7 +39,7 @@ export interface SegmentBucket {
   readonly frees: number;
   readonly allocBytes: number;
   readonly freeBytes: number;
-  /** An update was in progress (or was cut off by a kill): counts may disagree by one block. */
+  /** It changed whenever it was read: blocks and bytes, or allocations and frees, may be of different moments. */
   readonly torn: boolean;
   /** The root end of the stack is missing. */
   readonly truncated: boolean;
@@ -51,8 +51,8 @@ export interface SegmentBucket {
   readonly frameModules: Uint16Array;
 }
 
+/** What was not recorded in full, or is not there any more. */
 export interface SegmentCounters {
-  readonly samples: number;
   readonly droppedBuckets: number;
   readonly droppedLive: number;
   readonly droppedReentrant: number;
@@ -85,6 +85,8 @@ export interface SegmentHeader {
   readonly bootId: string;
   readonly exePath: string;
   readonly counters: SegmentCounters;
+  /** Allocations recorded. */
+  readonly samples: number;
   /** Live-set entries in use. */
   readonly liveSamples: number;
   /** Memory the segment occupies, bytes. */

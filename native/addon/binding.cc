@@ -76,8 +76,7 @@ std::string HexNumber(uint64_t value) {
 
 Napi::Value CountersToJs(Napi::Env env, const uint64_t (&counters)[kCounterCount]) {
   const auto count = [&](CounterId id) { return SafeInteger(env, counters[id]); };
-  return MakeObject(env, {{"samples", count(kSamples)},
-                          {"droppedBuckets", count(kDroppedBuckets)},
+  return MakeObject(env, {{"droppedBuckets", count(kDroppedBuckets)},
                           {"droppedLive", count(kDroppedLive)},
                           {"droppedReentrant", count(kDroppedReentrant)},
                           {"truncatedStacks", count(kTruncatedStacks)},
@@ -100,6 +99,7 @@ Napi::Value HeaderToJs(Napi::Env env, const SegmentHeader& header) {
                           {"bootId", Text(env, header.boot_id)},
                           {"exePath", Text(env, header.exe_path)},
                           {"counters", CountersToJs(env, header.counters)},
+                          {"samples", SafeInteger(env, header.samples)},
                           {"liveSamples", SafeInteger(env, header.live_samples)},
                           {"committedBytes", SafeInteger(env, header.committed_bytes)}});
 }

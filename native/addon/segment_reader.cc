@@ -96,13 +96,11 @@ NativeError CheckHeader(const Header& header, uint64_t real_bytes) {
   return {};
 }
 
-// Two reads that agree are a picture of the moment between them: every changing field of a bucket only ever grows, so
-// it stood still from the one read to the other, in whatever order the kernel copied. Then started == finished says
-// that no update was in progress at that moment. (Needs nothing of the order that segment_layout.h asks of a reader
-// that shares memory with the writer: finished, counters, started.)
-bool IsSnapshot(const Bucket& earlier, const Bucket& later) {
-  return memcmp(&earlier, &later, sizeof(Bucket)) == 0 && later.started == later.finished;
-}
+// Two reads that agree are a picture of the moment between them, in whatever order the kernel copied: see Bucket.
+bool IsSnapshot(const Bucket& earlier, const Bucket& later) { return memcmp(&earlier, &later, sizeof(Bucket)) == 0; }
+
+// One that never counted anything is reserved, or new.
+bool IsInUse(const Bucket& bucket) { return bucket.published != 0 && bucket.allocs.blocks != 0; }
 
 // One pass over one file. Methods that return false have set error().
 class SegmentPass {
@@ -127,6 +125,7 @@ class SegmentPass {
   bool ReadRecords(RegionId id, uint64_t first, uint64_t count, std::vector<Record>* out);
   bool ReadBucketAgain(uint64_t index, Bucket* bucket);
   bool SettleBucket(uint64_t index, const Bucket& earlier, Bucket* bucket, bool* torn);
+  bool CountSamples(uint64_t* samples);
   bool CountLive(uint64_t* live);
   SegmentModule MakeModule(uint32_t id, const Module& raw, uint64_t strings) const;
   std::string ReadString(uint32_t offset, uint32_t bytes, uint64_t available) const;
@@ -196,10 +195,10 @@ SegmentBucket MakeBucket(const Bucket& raw, bool torn) {
   SegmentBucket bucket;
   bucket.kind = raw.kind;
   bucket.size_class = raw.size_class;
-  bucket.allocs = raw.allocs;
-  bucket.frees = raw.frees;
-  bucket.alloc_bytes = raw.alloc_bytes;
-  bucket.free_bytes = raw.free_bytes;
+  bucket.allocs = raw.allocs.blocks;
+  bucket.frees = raw.frees.blocks;
+  bucket.alloc_bytes = raw.allocs.bytes;
+  bucket.free_bytes = raw.frees.bytes;
   bucket.torn = torn;
   bucket.truncated = (raw.flags & kStackTruncated) != 0 || raw.depth > kMaxStackDepth;
   bucket.go_unreachable = (raw.flags & kStackGoUnreachable) != 0;
@@ -218,8 +217,7 @@ bool SegmentPass::ReadBuckets(std::vector<SegmentBucket>* out) {
       return false;
     }
     for (uint64_t i = 0; i < records; ++i) {
-      // One that never counted anything is reserved, or new.
-      if (later[i].published == 0 || later[i].started == 0) continue;
+      if (!IsInUse(later[i])) continue;
       bool torn = false;
       if (!SettleBucket(first + i, earlier[i], &later[i], &torn)) return false;
       out->push_back(MakeBucket(later[i], torn));
@@ -289,6 +287,17 @@ std::string SegmentPass::ReadPath(uint32_t offset, uint32_t bytes, uint64_t avai
   return bytes <= kMaxPathBytes ? SafeText(ReadString(offset, bytes, available)) : std::string();
 }
 
+bool SegmentPass::CountSamples(uint64_t* samples) {
+  uint64_t count = 0;
+  if (!CountNow(kBuckets, &count)) return false;
+  std::vector<Bucket> buckets;
+  for (uint64_t first = 0; first < count; first += kChunkRecords) {
+    if (!ReadRecords(kBuckets, first, std::min(count - first, kChunkRecords), &buckets)) return false;
+    for (const Bucket& bucket : buckets) *samples += IsInUse(bucket) ? bucket.allocs.blocks : 0;
+  }
+  return true;
+}
+
 bool SegmentPass::CountLive(uint64_t* live) {
   uint64_t count = 0;
   if (!CountNow(kLiveEntries, &count)) return false;
@@ -321,7 +330,7 @@ bool SegmentPass::DescribeHeader(SegmentHeader* out) {
     const Region& region = header_.regions[id];
     out->committed_bytes += std::min(region.committed, region.capacity) * region.stride;
   }
-  return CountLive(&out->live_samples);
+  return CountSamples(&out->samples) && CountLive(&out->live_samples);
 }
 
 // Makes every index hold within the segment that was read.

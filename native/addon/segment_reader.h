@@ -36,6 +36,7 @@ struct SegmentHeader {
   std::string boot_id;       // hex, 32 digits
   std::string exe_path;      // safe text; empty when its bytes are not there
   uint64_t counters[kCounterCount] = {};
+  uint64_t samples = 0;          // allocations recorded
   uint64_t live_samples = 0;     // live-set entries in use
   uint64_t committed_bytes = 0;  // header and the taken part of every region
 };
@@ -60,7 +61,7 @@ struct SegmentBucket {
   uint64_t frees = 0;
   uint64_t alloc_bytes = 0;
   uint64_t free_bytes = 0;
-  bool torn = false;            // no read of it was free of an update in progress
+  bool torn = false;            // no two reads of it agreed
   bool truncated = false;       // the root end of the stack is missing
   bool go_unreachable = false;  // ... because the goroutine could not be read
   uint32_t first_frame = 0;     // into Segment::frame_pcs; first_frame + depth <= its size

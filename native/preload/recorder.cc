@@ -1,6 +1,8 @@
 // See recorder.h.
 #include "preload/recorder.h"
 
+#include <cpuid.h>
+
 #include "preload/bucket_table.h"
 #include "preload/clock.h"
 #include "preload/go_functions.h"
@@ -43,6 +45,12 @@ void InitGo() {
   recorder.modules.MarkExecutableAsGo();
 }
 
+// What the bucket table counts with; the first amd64 processors did without.
+bool HasWideSwap() {
+  uint32_t eax, ebx, ecx, edx;
+  return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_CMPXCHG16B) != 0;
+}
+
 void CountStackFlags(uint8_t flags) {
   if ((flags & kStackTruncated) != 0) recorder.segment.Count(kTruncatedStacks);
   if ((flags & kStackGoUnreachable) != 0) recorder.segment.Count(kGoBoundaryFailed);
@@ -66,7 +74,6 @@ void Record(uintptr_t address, size_t size, const Registers& caller) {
     recorder.segment.Count(kMissedFrees);
   }
   recorder.buckets.AddAlloc(bucket, size);
-  recorder.segment.Count(kSamples);
   const uint64_t now = UnixNanoseconds();
   __atomic_store_n(&recorder.segment.header()->last_sample_unix_ns, now, __ATOMIC_RELAXED);
   if (!recorder.live.Insert(address, {size, now, bucket})) {
@@ -80,7 +87,7 @@ void Record(uintptr_t address, size_t size, const Registers& caller) {
 
 bool StartRecorder(const SegmentConfig& config, bool is_go) {
   recorder.can_fork = WipeOnFork(&fork_wiped);
-  if (!recorder.can_fork || !recorder.segment.Create(config)) return false;
+  if (!HasWideSwap() || !recorder.can_fork || !recorder.segment.Create(config)) return false;
   recorder.rate = config.sample_rate;
   recorder.buckets.Init(&recorder.segment);
   recorder.buckets.ReserveWithoutStack();
@@ -94,7 +101,10 @@ bool StartRecorder(const SegmentConfig& config, bool is_go) {
   return true;
 }
 
-const char* RecorderFailure() { return recorder.can_fork ? recorder.segment.failure() : "kernel"; }
+const char* RecorderFailure() {
+  if (!HasWideSwap()) return "processor";
+  return recorder.can_fork ? recorder.segment.failure() : "kernel";
+}
 
 const Header* RecorderHeader() { return recorder.segment.header(); }
 

@@ -27,7 +27,7 @@ inline constexpr char kMagic[8] = {'C', 'G', 'O', 'P', 'R', 'O', 'F', '\0'};
 
 // A change of major: an old reader must refuse the file. A change of minor: records grew at their end; an old reader
 // steps over what it does not know by Region::stride and Header::header_bytes.
-inline constexpr uint16_t kAbiMajor = 1;
+inline constexpr uint16_t kAbiMajor = 2;
 inline constexpr uint16_t kAbiMinor = 0;
 
 inline constexpr uint64_t kSegmentPage = 4096;
@@ -75,7 +75,6 @@ enum SegmentState : uint32_t {
 
 // Why something was not recorded in full, or is not there any more. Each is a count of events, atomic, never reset.
 enum CounterId : uint32_t {
-  kSamples,           // allocations recorded
   kDroppedBuckets,    // samples counted under an empty stack: the bucket table (or its stacks) was full
   kDroppedLive,       // samples counted as allocated but not followed to their free: the live set was full
   kDroppedReentrant,  // samples skipped because the allocation came from inside the recorder (a signal handler)
@@ -181,9 +180,14 @@ enum BucketFlags : uint8_t {
 // its size, so counts can be scaled back per bucket only while all its blocks are of about one size. Bytes are summed
 // exactly. All counts are raw; scaling happens once, in the tool.
 //
-// Consistency: a writer adds 1 to `started`, changes the counters, adds 1 to `finished`. A reader that reads `finished`
-// first, then the counters, then `started`, and finds the two equal, saw no update in progress. Writers never wait for
-// each other or for readers; a killed writer leaves started != finished for good, which a reader reports as torn.
+// Consistency: a writer changes blocks and bytes of a pair in one 16-byte compare-and-swap, and no change leaves
+// `blocks` as it was. So a reader that finds a bucket unchanged when it reads it again has seen a picture of the moment
+// between, in whatever order it read; and whoever is killed leaves nothing half done.
+struct alignas(16) BlockCount {
+  uint64_t blocks;
+  uint64_t bytes;  // as requested by the program, not rounded
+};
+
 struct Bucket {
   // immutable
   uint32_t next;  // next bucket of the same hash chain: index + 1, 0 = end
@@ -193,16 +197,12 @@ struct Bucket {
   uint8_t kind;         // BucketKind
   uint8_t flags;        // BucketFlags
   uint32_t size_class;  // SizeClass(size)
-  // atomic
+  // atomic; each only ever grows
   uint32_t published;  // 0 until every field above is final, but for `next`
-  uint32_t started;
-  uint32_t finished;
-  uint64_t allocs;       // blocks
-  uint64_t frees;        // blocks
-  uint64_t alloc_bytes;  // as requested by the program, not rounded
-  uint64_t free_bytes;
+  BlockCount allocs;
+  BlockCount frees;
 };
-static_assert(sizeof(Bucket) == 64);
+static_assert(sizeof(Bucket) == 64 && offsetof(Bucket, allocs) == 32);
 
 // Size classes: 8 per doubling, so that the sizes within one differ by at most 12.5 % (exact below 16). The error that
 // a class's spread adds to an unsampled count is below (0.125 / sqrt(12))^2 = 0.13 %.

@@ -73,10 +73,9 @@ export async function takeSegment(segments) {
   const { header, buckets } = native.readSegment(path);
   const memory = statSync(path).blocks * 512;
   rmSync(path);
-  const { samples, ...losses } = header.counters;
   const frames = buckets.reduce((sum, { allocs, frames }) => sum + allocs * frames.length, 0);
-  const lost = Object.entries(losses).filter(([, count]) => count > 0);
-  return { samples, frames, live: header.liveSamples, memory, losses: Object.fromEntries(lost) };
+  const lost = Object.entries(header.counters).filter(([, count]) => count > 0);
+  return { samples: header.samples, frames, live: header.liveSamples, memory, losses: Object.fromEntries(lost) };
 }
 
 /** Whether Debian's jemalloc has its profiler: it says on stderr that it knows no such setting if not. */

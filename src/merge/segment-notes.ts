@@ -19,6 +19,6 @@ export function segmentNotes(segment: Segment): string[] {
   const { pid, counters } = segment.header;
   const notes = NOTES.filter(([counter]) => counters[counter] > 0).map(([counter, text]) => [counters[counter], text]);
   const torn = segment.buckets.filter((bucket) => bucket.torn).length;
-  if (torn > 0) notes.push([torn, 'buckets read while they were written to, each off by a block at most']);
+  if (torn > 0) notes.push([torn, 'buckets that changed whenever they were read, and may be off by a few blocks']);
   return notes.map(([count, text]) => `pid ${pid}: ${text}: ${count}`);
 }

@@ -50,14 +50,13 @@ function sampling(profiles: readonly Profile[]): Sampling | undefined {
 
 /** One JSON object and a line feed. `go` under `sampling` is there when the Go side is. */
 export function estimatesJson({ segment, c, go }: EstimateInput): string {
-  const { pid, counters } = segment.header;
-  const { samples, ...losses } = counters;
+  const { pid, samples, counters } = segment.header;
   const report = {
     pid,
     confidence: CONFIDENCE,
     sampling: { c: sampling(c), go: sampling(go) },
     samples,
-    losses: Object.fromEntries(Object.entries(losses).filter(([, count]) => count > 0)),
+    losses: Object.fromEntries(Object.entries(counters).filter(([, count]) => count > 0)),
     sites: siteEstimates([...c, ...go]).map(roundedSite),
   };
   return `${JSON.stringify(report, null, 2)}\n`;

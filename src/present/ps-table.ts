@@ -31,18 +31,17 @@ export interface ProcessRow {
 }
 
 export function processRow({ path, header, livePid }: FoundSegment): ProcessRow {
-  const { samples, ...losses } = header.counters;
   return {
     pid: livePid ?? header.pid,
     state: processState(header.state, livePid !== undefined),
     started: new Date(Number(header.createdUnixNs / 1_000_000n)).toISOString(),
     rate: header.sampleRate,
-    samples,
+    samples: header.samples,
     live: header.liveSamples,
     memoryBytes: header.committedBytes,
     command: header.exePath,
     segment: path,
-    losses: Object.fromEntries(Object.entries(losses).filter(([, count]) => count > 0)),
+    losses: Object.fromEntries(Object.entries(header.counters).filter(([, count]) => count > 0)),
   };
 }
 

@@ -52,7 +52,7 @@ export interface SegmentTable {
 
 export function segmentHeader(overrides: Partial<SegmentHeader> = {}): SegmentHeader {
   return {
-    abiMajor: 1,
+    abiMajor: 2,
     abiMinor: 0,
     state: 'running',
     pid: 4321,
@@ -64,7 +64,6 @@ export function segmentHeader(overrides: Partial<SegmentHeader> = {}): SegmentHe
     bootId: '00112233445566778899aabbccddeeff',
     exePath: MAIN.path,
     counters: {
-      samples: 0,
       droppedBuckets: 0,
       droppedLive: 0,
       droppedReentrant: 0,
@@ -74,6 +73,7 @@ export function segmentHeader(overrides: Partial<SegmentHeader> = {}): SegmentHe
       lostModules: 0,
       prunedSegments: 0,
     },
+    samples: 0,
     liveSamples: 0,
     committedBytes: 4096,
     ...overrides,

@@ -37,7 +37,7 @@ function smallSegment(): SegmentBytes {
   segment.u64(HEADER.createdUnixNs, 1700000000000000001n).u64(HEADER.runId, 0xbeefn).u8(HEADER.bootId, 0xab);
   segment.text(segment.record(REGION.strings, 0), '/srv/server').used(REGION.strings, 11);
   segment.u32(HEADER.exePath, 5).u32(HEADER.exePathBytes, 6);
-  for (let counter = 0; counter < 9; counter++) segment.u64(HEADER.counters + 8 * counter, 101 + counter);
+  for (let counter = 0; counter < 8; counter++) segment.u64(HEADER.counters + 8 * counter, 101 + counter);
 
   const module = segment.record(REGION.modules, 0);
   [0x7f0000001000n, 0x7f0000009000n, 0x7f0000000000n, 0x7f0000002000n, 0x7f0000005000n, 0x2000n].forEach((value, i) => {
@@ -52,13 +52,13 @@ function smallSegment(): SegmentBytes {
 
   segment.u64(segment.record(REGION.stacks, 0), (1n << 48n) | 0x7f0000002003n);
   segment.u64(segment.record(REGION.stacks, 1), 0x11n);
-  addBucket(segment, 0, { stack: 0, depth: 2, flags: 0, started: 5, finished: 5 });
-  addBucket(segment, 1, { stack: 1, depth: 9, flags: 3, started: 6, finished: 5 });
+  addBucket(segment, 0, { stack: 0, depth: 2, flags: 0 });
+  addBucket(segment, 1, { stack: 1, depth: 9, flags: 3 });
   segment.u64(segment.record(REGION.liveEntries, 0), 0x5000);
   return segment;
 }
 
-type RawBucket = { stack: number; depth: number; flags: number; started: number; finished: number };
+type RawBucket = { stack: number; depth: number; flags: number };
 
 function addBucket(segment: SegmentBytes, index: number, raw: RawBucket): void {
   const bucket = segment.record(REGION.buckets, index);
@@ -67,18 +67,14 @@ function addBucket(segment: SegmentBytes, index: number, raw: RawBucket): void {
     .u16(bucket + 12, raw.depth)
     .u8(bucket + 14, 1)
     .u8(bucket + 15, raw.flags);
-  segment
-    .u32(bucket + 16, 87)
-    .u32(bucket + 20, 1)
-    .u32(bucket + 24, raw.started)
-    .u32(bucket + 28, raw.finished);
-  [3, 2, 3 * 7919, 2 * 7919].forEach((value, i) => {
+  segment.u32(bucket + 16, 87).u32(bucket + 20, 1);
+  [3, 3 * 7919, 2, 2 * 7919].forEach((value, i) => {
     segment.u64(bucket + 32 + 8 * i, value);
   });
 }
 
 const SMALL_HEADER = {
-  abiMajor: 1,
+  abiMajor: 2,
   abiMinor: 0,
   state: 'running',
   pid: 4241,
@@ -90,16 +86,16 @@ const SMALL_HEADER = {
   bootId: 'ab000000000000000000000000000000',
   exePath: 'server',
   counters: {
-    samples: 101,
-    droppedBuckets: 102,
-    droppedLive: 103,
-    droppedReentrant: 104,
-    truncatedStacks: 105,
-    goBoundaryFailed: 106,
-    missedFrees: 107,
-    lostModules: 108,
-    prunedSegments: 109,
+    droppedBuckets: 101,
+    droppedLive: 102,
+    droppedReentrant: 103,
+    truncatedStacks: 104,
+    goBoundaryFailed: 105,
+    missedFrees: 106,
+    lostModules: 107,
+    prunedSegments: 108,
   },
+  samples: 6,
   liveSamples: 1,
   committedBytes: 7 * 4096 + 56 * 72,
 };
@@ -136,7 +132,7 @@ describe('readSegment', () => {
         },
         {
           ...counts,
-          torn: true,
+          torn: false,
           truncated: true,
           goUnreachable: true,
           frames: BigUint64Array.of(0x11n),
@@ -149,7 +145,7 @@ describe('readSegment', () => {
   it('hands buckets of one stack the same frames', () => {
     const segment = smallSegment();
     for (const [index, depth] of [2, 1, 2].entries()) {
-      addBucket(segment, index, { stack: 0, depth, flags: 0, started: 5, finished: 5 });
+      addBucket(segment, index, { stack: 0, depth, flags: 0 });
     }
     const [first, shorter, third] = native.readSegment(fileOf(segment.bytes)).buckets;
     expect(first?.frames).toHaveLength(2);
@@ -185,8 +181,8 @@ describe('readSegment', () => {
     ['NOT_A_SEGMENT', 'not a cgoprof segment', () => new Uint8Array()],
     [
       'SEGMENT_VERSION',
-      'segment version 2.0, this build reads version 1',
-      (segment) => segment.u16(HEADER.abiMajor, 2).bytes,
+      'segment version 1.0, this build reads version 2',
+      (segment) => segment.u16(HEADER.abiMajor, 1).bytes,
     ],
     ['SEGMENT_STARTING', 'its process has not finished setting it up', (segment) => segment.u32(HEADER.state, 0).bytes],
     [

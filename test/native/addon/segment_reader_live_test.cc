@@ -25,26 +25,31 @@ std::string ManyBuckets() {
     bucket.kind = kBucketHeap;
     bucket.depth = 1;
     bucket.published = 1;
-    bucket.started = bucket.finished = 1;
+    bucket.allocs = bucket.frees = {1, kBlock};
     builder.AddBucket(bucket);
   }
   return builder.Build();
 }
 
-// One block allocated and freed, counted by the protocol of segment_layout.h.
+// One more block, counted by the protocol of segment_layout.h.
+__attribute__((target("cx16"))) void AddBlock(BlockCount* count) {
+  __extension__ using Pair = unsigned __int128;
+  const Pair before = Pair{count->bytes} << 64 | count->blocks;  // nobody else writes
+  const Pair after = Pair{count->bytes + kBlock} << 64 | (count->blocks + 1);
+  if (!__sync_bool_compare_and_swap(reinterpret_cast<Pair*>(count), before, after)) abort();
+}
+
+// One block allocated and freed.
 void Update(Bucket* bucket) {
-  __atomic_fetch_add(&bucket->started, 1, __ATOMIC_SEQ_CST);
-  __atomic_fetch_add(&bucket->allocs, 1, __ATOMIC_SEQ_CST);
-  __atomic_fetch_add(&bucket->frees, 1, __ATOMIC_SEQ_CST);
-  __atomic_fetch_add(&bucket->alloc_bytes, kBlock, __ATOMIC_SEQ_CST);
-  __atomic_fetch_add(&bucket->free_bytes, kBlock, __ATOMIC_SEQ_CST);
-  __atomic_fetch_add(&bucket->finished, 1, __ATOMIC_SEQ_CST);
+  AddBlock(&bucket->allocs);
+  AddBlock(&bucket->frees);
 }
 
 void ExpectConsistent(const SegmentBucket& bucket) {
-  ASSERT_EQ(bucket.frees, bucket.allocs);
+  ASSERT_LE(bucket.frees, bucket.allocs);
+  ASSERT_LE(bucket.allocs, bucket.frees + 1);
   ASSERT_EQ(bucket.alloc_bytes, bucket.allocs * kBlock);
-  ASSERT_EQ(bucket.free_bytes, bucket.allocs * kBlock);
+  ASSERT_EQ(bucket.free_bytes, bucket.frees * kBlock);
 }
 
 TEST(SegmentReaderLive, WhatIsNotTornIsConsistent) {
@@ -77,7 +82,7 @@ TEST(SegmentReaderLive, WhatIsNotTornIsConsistent) {
     ExpectConsistent(bucket);
     allocs += bucket.allocs;
   }
-  EXPECT_EQ(allocs, updates);
+  EXPECT_EQ(allocs, updates + kBucketsAdded);
   munmap(mapping, bytes.size());
 }
 

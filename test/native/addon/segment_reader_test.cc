@@ -36,11 +36,8 @@ Bucket PublishedBucket(uint32_t stack, uint16_t depth) {
   bucket.kind = kBucketHeap;
   bucket.size_class = SizeClass(kBlock);
   bucket.published = 1;
-  bucket.started = bucket.finished = 5;
-  bucket.allocs = 3;
-  bucket.frees = 2;
-  bucket.alloc_bytes = 3 * kBlock;
-  bucket.free_bytes = 2 * kBlock;
+  bucket.allocs = {3, 3 * kBlock};
+  bucket.frees = {2, 2 * kBlock};
   return bucket;
 }
 
@@ -95,6 +92,7 @@ TEST(SegmentReader, HandsBackTheHeader) {
     EXPECT_EQ(header.boot_id, "00112233445566778899aabbccddeeff");
     EXPECT_EQ(header.exe_path, "/srv/server");
     for (uint32_t id = 0; id < kCounterCount; ++id) EXPECT_EQ(header.counters[id], 101 + id);
+    EXPECT_EQ(header.samples, 3u);
     EXPECT_EQ(header.live_samples, 2u);
     // One page each: header, strings, both heads, buckets, stacks, live entries; 56 whole modules fit in one more.
     EXPECT_EQ(header.committed_bytes, 7 * kSegmentPage + 56 * sizeof(Module));
@@ -146,7 +144,7 @@ TEST(SegmentReader, ReadsMoreBucketsThanOneChunkHolds) {
   SegmentBuilder builder = SmallSegment();
   for (uint32_t i = 1; i < kBucketsAdded; ++i) {
     Bucket bucket = PublishedBucket(0, 1);
-    bucket.allocs = i;
+    bucket.allocs.blocks = i;
     builder.AddBucket(bucket);
   }
   const Segment segment = ReadGood(builder.Build());
@@ -213,15 +211,15 @@ const Refusal kRefusals[] = {
     {"Garbage", [](std::string* f) { f->assign(9973, '\xA5'); }, "NOT_A_SEGMENT", "not a cgoprof segment"},
     {"OnlyTheMagic", [](std::string* f) { f->resize(9); }, "SEGMENT_DAMAGED", "it ends inside its header"},
     {"TruncatedHeader", [](std::string* f) { f->resize(101); }, "SEGMENT_DAMAGED", "it ends inside its header"},
-    {"OtherMajor", [](std::string* f) { HeaderOf(f)->abi_major = 2; }, "SEGMENT_VERSION",
-     "segment version 2.0, this build reads version 1"},
+    {"OtherMajor", [](std::string* f) { HeaderOf(f)->abi_major = 1; }, "SEGMENT_VERSION",
+     "segment version 1.0, this build reads version 2"},
     {"OtherMajorWithAShorterHeader",
      [](std::string* f) {
        HeaderOf(f)->abi_major = 0;
        HeaderOf(f)->abi_minor = 3;
        f->resize(16);
      },
-     "SEGMENT_VERSION", "segment version 0.3, this build reads version 1"},
+     "SEGMENT_VERSION", "segment version 0.3, this build reads version 2"},
     {"Starting",
      [](std::string* f) {
        HeaderOf(f)->state = kStateStarting;
@@ -378,16 +376,12 @@ TEST(SegmentReader, AModuleThatIsNotThereIsNoModule) {
   EXPECT_EQ(segment.frame_modules, (std::vector<uint16_t>{1, 1, 0, 0, 0, 0}));
 }
 
-TEST(SegmentReader, MarksABucketWhoseUpdateWasCutOffAsTorn) {
+TEST(SegmentReader, PassesOverABucketThatNeverCounted) {
   SegmentBuilder builder = SmallSegment();
-  Bucket cut_off = PublishedBucket(0, 1);
-  ++cut_off.started;
-  builder.AddBucket(cut_off);
-  const Segment segment = ReadGood(builder.Build());
-  ASSERT_EQ(segment.buckets.size(), 2u);
-  EXPECT_FALSE(segment.buckets[0].torn);
-  EXPECT_TRUE(segment.buckets[1].torn);
-  EXPECT_EQ(segment.buckets[1].alloc_bytes, 3 * kBlock);
+  Bucket reserved = PublishedBucket(0, 1);
+  reserved.allocs = reserved.frees = {0, 0};
+  builder.AddBucket(reserved);
+  EXPECT_EQ(ReadGood(builder.Build()).buckets.size(), 1u);
 }
 
 struct StackCase {

@@ -64,12 +64,10 @@ TEST_F(BucketTableTest, CountsBlocksAndBytes) {
   for (int i = 0; i < 5; i++) table_.AddAlloc(index, 101);
   table_.AddFree(index, 101);
   const Bucket& bucket = At(index);
-  EXPECT_EQ(bucket.allocs, 5u);
-  EXPECT_EQ(bucket.alloc_bytes, 505u);
-  EXPECT_EQ(bucket.frees, 1u);
-  EXPECT_EQ(bucket.free_bytes, 101u);
-  EXPECT_EQ(bucket.started, 6u);
-  EXPECT_EQ(bucket.finished, 6u);
+  EXPECT_EQ(bucket.allocs.blocks, 5u);
+  EXPECT_EQ(bucket.allocs.bytes, 505u);
+  EXPECT_EQ(bucket.frees.blocks, 1u);
+  EXPECT_EQ(bucket.frees.bytes, 101u);
 }
 
 TEST_F(BucketTableTest, SaysWhenItIsFull) {
@@ -112,12 +110,12 @@ TEST_F(BucketTableTest, ThreadsThatRaceForTheSameBucketsLoseNoCount) {
   for (uint64_t i = 0; i < segment_.writer()->header()->regions[kBuckets].used; i++) {
     const Bucket& bucket = At(static_cast<uint32_t>(i));
     EXPECT_EQ(bucket.published, 1u);
-    if (bucket.started == 0) continue;  // the loser of a race
+    if (bucket.allocs.blocks == 0) continue;  // the loser of a race
     counted++;
-    EXPECT_EQ(bucket.started, bucket.finished);
-    EXPECT_EQ(bucket.alloc_bytes, bucket.allocs * 13);
-    allocs += bucket.allocs;
-    frees += bucket.frees;
+    EXPECT_EQ(bucket.allocs.bytes, bucket.allocs.blocks * 13);
+    EXPECT_EQ(bucket.frees.bytes, bucket.frees.blocks * 13);
+    allocs += bucket.allocs.blocks;
+    frees += bucket.frees.blocks;
   }
   EXPECT_EQ(counted, kStacksUsed);
   EXPECT_EQ(allocs, uint64_t{kThreads} * kRounds);

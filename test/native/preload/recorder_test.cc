@@ -34,13 +34,35 @@ __attribute__((noinline)) void Record(uintptr_t address) {
   RecordAlloc(reinterpret_cast<void*>(address), 101, CGOPROF_HOOK_FRAME());
 }
 
+template <typename T>
+const T* Records(const Header& header, RegionId region) {
+  return reinterpret_cast<const T*>(reinterpret_cast<const char*>(&header) + header.regions[region].offset);
+}
+
+// What the segment has booked, and that each bucket's bytes are those of its blocks, which are all of one size.
+struct Booked {
+  explicit Booked(const Header& header) {
+    const Bucket* buckets = Records<Bucket>(header, kBuckets);
+    for (uint64_t i = 0; i < header.regions[kBuckets].used; i++) {
+      const Bucket& bucket = buckets[i];
+      allocs += bucket.allocs.blocks;
+      frees += bucket.frees.blocks;
+      consistent &= bucket.allocs.bytes * bucket.frees.blocks == bucket.frees.bytes * bucket.allocs.blocks;
+    }
+    const LiveEntry* entries = Records<LiveEntry>(header, kLiveEntries);
+    for (uint64_t i = 0; i < header.regions[kLiveEntries].used; i++) live += entries[i].address != kLiveFree;
+  }
+  uint64_t allocs = 0, frees = 0, live = 0;
+  bool consistent = true;
+};
+
 TEST(Recorder, RecordsWhatIsAllocatedAndFreed) {
   EXPECT_EQ(0, InChild([](const Header& header) {
               Record(0x10000);
               Record(0x20000);
               LiveBlock taken;
               const bool found = TakeBlock(reinterpret_cast<void*>(0x10000), &taken) && taken.size == 101;
-              return found && header.counters[kSamples] == 2 && header.counters[kDroppedReentrant] == 0;
+              return found && Booked(header).allocs == 2 && header.counters[kDroppedReentrant] == 0;
             }));
 }
 
@@ -49,7 +71,7 @@ TEST(Recorder, SkipsAnAllocationInsideARecording) {
               const uintptr_t here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
               thread_state.recording_frame = here;  // further up than Record's frame: still under way
               Record(0x10000);
-              return header.counters[kSamples] == 0 && header.counters[kDroppedReentrant] == 1 &&
+              return Booked(header).allocs == 0 && header.counters[kDroppedReentrant] == 1 &&
                      thread_state.recording_frame == here;
             }));
 }
@@ -58,7 +80,7 @@ TEST(Recorder, IsNotStoppedForGoodByAHandlerThatJumpedOut) {
   EXPECT_EQ(0, InChild([](const Header& header) {
               thread_state.recording_frame = reinterpret_cast<uintptr_t>(__builtin_frame_address(0)) - 4096;
               Record(0x10000);
-              return header.counters[kSamples] == 1 && thread_state.recording_frame == 0;
+              return Booked(header).allocs == 1 && thread_state.recording_frame == 0;
             }));
 }
 
@@ -66,7 +88,7 @@ TEST(Recorder, CountsABlockWhoseFreeWentPastIt) {
   EXPECT_EQ(0, InChild([](const Header& header) {
               Record(0x10000);
               Record(0x10000);
-              return header.counters[kMissedFrees] == 1 && header.counters[kSamples] == 2;
+              return header.counters[kMissedFrees] == 1 && Booked(header).allocs == 2;
             }));
 }
 
@@ -140,29 +162,6 @@ class SharedBlocks {
   std::atomic<uint64_t> allocs_{0}, frees_{0}, unknown_frees_{0};
 };
 
-template <typename T>
-const T* Records(const Header& header, RegionId region) {
-  return reinterpret_cast<const T*>(reinterpret_cast<const char*>(&header) + header.regions[region].offset);
-}
-
-// What the segment has booked, and that each bucket's bytes are those of its blocks, which are all of one size.
-struct Booked {
-  explicit Booked(const Header& header) {
-    const Bucket* buckets = Records<Bucket>(header, kBuckets);
-    for (uint64_t i = 0; i < header.regions[kBuckets].used; i++) {
-      const Bucket& bucket = buckets[i];
-      allocs += bucket.allocs;
-      frees += bucket.frees;
-      consistent &=
-          bucket.started == bucket.finished && bucket.alloc_bytes * bucket.frees == bucket.free_bytes * bucket.allocs;
-    }
-    const LiveEntry* entries = Records<LiveEntry>(header, kLiveEntries);
-    for (uint64_t i = 0; i < header.regions[kLiveEntries].used; i++) live += entries[i].address != kLiveFree;
-  }
-  uint64_t allocs = 0, frees = 0, live = 0;
-  bool consistent = true;
-};
-
 // Chains are few, so that blocks of all threads are entries of the same ones.
 TEST(Recorder, EightThreadsThatFreeEachOthersBlocksLoseNothing) {
   SegmentCapacity capacity = CapacityFor(524288);
@@ -176,9 +175,8 @@ TEST(Recorder, EightThreadsThatFreeEachOthersBlocksLoseNothing) {
       if (header.counters[id] != 0) return false;
     }
     const Booked booked(header);
-    return blocks.unknown_frees() == 0 && blocks.frees() > 1009 && header.counters[kSamples] == blocks.allocs() &&
-           booked.allocs == blocks.allocs() && booked.frees == blocks.frees() &&
-           booked.live == blocks.allocs() - blocks.frees() && booked.consistent;
+    return blocks.unknown_frees() == 0 && blocks.frees() > 1009 && booked.allocs == blocks.allocs() &&
+           booked.frees == blocks.frees() && booked.live == blocks.allocs() - blocks.frees() && booked.consistent;
   };
   EXPECT_EQ(0, InChild(is_exact, capacity));
 }

@@ -124,7 +124,7 @@ TEST(SegmentWriter, IsNotThereInAForkedChild) {
   TestSegment segment;
   ASSERT_TRUE(segment.created());
   EXPECT_DEATH({ segment.writer()->header()->counters[0] = 1; }, "");
-  EXPECT_EQ(segment.counter(kSamples), 0u);
+  EXPECT_EQ(segment.counter(kMissedFrees), 0u);
 }
 
 TEST(CapacityFor, ExactRecordingGetsMore) {

@@ -36,7 +36,7 @@ describe('header', () => {
       'cgoprof: pid 4321: samples counted without their stack, because the bucket table was full: 7',
       'cgoprof: pid 4321: samples counted as allocated but not as in use, because the live set was full: 11',
       'cgoprof: pid 4321: samples with a stack that ends early: 13',
-      'cgoprof: pid 4321: buckets read while they were written to, each off by a block at most: 1',
+      'cgoprof: pid 4321: buckets that changed whenever they were read, and may be off by a few blocks: 1',
     ]);
   });
 

@@ -7,7 +7,8 @@ import { symbolizedSegment } from '../../support/segment-fixture.js';
 const C = symbolizedSegment({
   rate: 524288,
   buckets: [{ stack: ['leak@leak.c:7'], allocs: 2, allocBytes: 2 * 1021, frees: 1, freeBytes: 1021 }],
-  counters: { samples: 2, droppedLive: 3 },
+  header: { samples: 2 },
+  counters: { droppedLive: 3 },
 });
 
 it('is one object: how it was sampled, what was lost, and whole numbers per site', () => {

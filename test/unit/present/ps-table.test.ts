@@ -32,7 +32,8 @@ describe('processRow', () => {
           pid: 1,
           sampleRate: 524288,
           createdUnixNs: 1_700_000_000_123_456_789n,
-          counters: { ...counters, samples: 101, droppedLive: 3 },
+          counters: { ...counters, droppedLive: 3 },
+          samples: 101,
           liveSamples: 97,
         },
         6000,
@@ -58,7 +59,7 @@ it('psTable lines up and tells losses', () => {
   const start = formatTime(new Date(1_700_000_000_000));
   const table = psTable([
     processRow(
-      found({ pid: 7, exePath: '/srv/a b', counters: { ...counters, samples: 5, missedFrees: 2, lostModules: 1 } }),
+      found({ pid: 7, exePath: '/srv/a b', samples: 5, counters: { ...counters, missedFrees: 2, lostModules: 1 } }),
     ),
     processRow(found({ pid: 12345, exePath: '/srv/evil\n\x1b[2J', committedBytes: 3 * 2 ** 20 }, 12345)),
   ]);
