@@ -249,11 +249,29 @@ bool HookAllocations(const link_map& allocator, std::index_sequence<kIndexes...>
   return found.Redirect(allocator);
 }
 
+bool HasReleases(const link_map& library) {
+  for (const char* name : kReleases) {
+    if (FindFunction(library, name) != nullptr) return true;
+  }
+  return false;
+}
+
+// Where malloc leads to. What has nothing but malloc only passes on to the next; libc is the last, and has none of
+// these.
+const link_map* FindAllocator() {
+  const link_map* library = FindFirst(NextLibrary(), "malloc").library;
+  while (library != nullptr && FindFunction(*library, "__libc_start_main") == nullptr) {
+    if (HasReleases(*library)) return library;
+    library = FindFirst(library->l_next, "malloc").library;
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 void HookAllocatorFunctions() {
-  const link_map* const allocator = NextAllocator();
-  if (allocator == nullptr || FindFunction(*allocator, "__libc_start_main") != nullptr) return;  // libc itself
+  const link_map* const allocator = FindAllocator();
+  if (allocator == nullptr) return;
   // The releases first: a block whose allocation is recorded must not go past them. Then from the innermost out, so
   // that whatever comes to one that is hooked already is found to do so, and not hooked as well.
   if (HookReleases(*allocator, std::make_index_sequence<kReleaseCount>()) &&

@@ -8,13 +8,8 @@
 namespace cgoprof {
 namespace {
 
-const link_map* FirstBehindOurs() {
-  const link_map* const own = OwnLibrary();
-  return own != nullptr ? own->l_next : nullptr;
-}
-
 void* FindNext(const char* name) {
-  const FoundFunction found = FindFirst(FirstBehindOurs(), name);
+  const FoundFunction found = FindFirst(NextLibrary(), name);
   return found.library != nullptr ? FunctionAddress(*found.library, *found.symbol) : nullptr;
 }
 
@@ -84,6 +79,9 @@ const link_map* LastInitialLibrary() {
   return last_initial_library;
 }
 
-const link_map* NextAllocator() { return FindFirst(FirstBehindOurs(), "malloc").library; }
+const link_map* NextLibrary() {
+  const link_map* const own = OwnLibrary();
+  return own != nullptr ? own->l_next : nullptr;
+}
 
 }  // namespace cgoprof

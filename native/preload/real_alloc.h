@@ -34,8 +34,8 @@ struct RealFunctions {
 // Hidden, so that a hook jumps through it without a look into the global offset table.
 extern __attribute__((visibility("hidden"))) RealFunctions real;
 
-// The library that malloc is hooked in front of: libc, or another allocator. nullptr: there is none.
-const link_map* NextAllocator();
+// Where the look-up begins: the library behind ours in the search order. nullptr: there is none.
+const link_map* NextLibrary();
 
 // The last of the libraries that the program was started with, which are never unloaded.
 const link_map* LastInitialLibrary();

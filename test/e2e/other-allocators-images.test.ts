@@ -56,6 +56,17 @@ beforeAll(() => {
 afterAll(() => shop.remove());
 beforeEach(() => shop.removeSegments());
 
+/** Stands in front of the allocator for those who call malloc, and has no operators. */
+const FRONT = `#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stddef.h>
+void *malloc(size_t n) {
+  static void *(*next)(size_t);
+  if (!next) next = (void *(*)(size_t))dlsym(RTLD_NEXT, "malloc");
+  return next(n);
+}
+`;
+
 /** Runs the program with the library between it and its allocator, and compares what it did with what was seen. */
 async function expectCounted(allocator: string, program = plainProgram): Promise<void> {
   const env = { CGOPROF_PROFILE: 'all', CGOPROF_RATE: '1', CGOPROF_KEEP: '1' };
@@ -95,6 +106,11 @@ it('choosing its operators by resolver', async () => {
   const declared = 'extern void *_Znwm(size_t), _ZdlPv(void *);';
   const all = `${source}${declared}${chosen('_Znwm')}${chosen('_ZdlPv')}\n`;
   await expectCounted(shop.compile('resolver.so', all, ['-shared', '-fPIC']));
+});
+
+it('behind a library that only passes malloc on', async () => {
+  const front = shop.compile('front.so', FRONT, ['-shared', '-fPIC']);
+  await expectCounted(`${front}:${shop.compile('behind.so', ALLOCATOR, ['-shared', '-fPIC'])}`);
 });
 
 it('bound to by thousands of pointers', async () => {
