@@ -6,6 +6,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <utility>
 
@@ -174,6 +175,24 @@ void HookRelease(void* block, uintptr_t second, uintptr_t third) {
   real_release[kIndex](block, second, third);
 }
 
+// Names of an allocator's own, and what tells that a library is that allocator: anybody may have a tc_new.
+struct Family {
+  const char* prefix;
+  const char* mark;
+};
+constexpr Family kFamilies[] = {
+    {"vfree", "mi_version"}, {"mi_", "mi_version"},  {"tc_", "tc_version"},   {"mallocx", "mallctl"},
+    {"rallocx", "mallctl"},  {"dallocx", "mallctl"}, {"sdallocx", "mallctl"},
+};
+
+const ElfW(Sym) * Find(const link_map& allocator, const char* name) {
+  for (const Family& family : kFamilies) {
+    const bool is_named_so = strncmp(name, family.prefix, strlen(family.prefix)) == 0;
+    if (is_named_so && FindFunction(allocator, family.mark) == nullptr) return nullptr;
+  }
+  return FindFunction(allocator, name);
+}
+
 // What is to be redirected together: a step of its own costs a look at all mappings and all relocations.
 class Redirections {
  public:
@@ -195,7 +214,7 @@ class Redirections {
 
 template <size_t kIndex>
 void PrepareRelease(const link_map& allocator, Redirections* found) {
-  const ElfW(Sym)* const function = FindFunction(allocator, kReleases[kIndex]);
+  const ElfW(Sym)* const function = Find(allocator, kReleases[kIndex]);
   if (function == nullptr) return;
   void* const real = FunctionAddress(allocator, *function);
   real_release[kIndex] = reinterpret_cast<Release>(real);
@@ -204,7 +223,7 @@ void PrepareRelease(const link_map& allocator, Redirections* found) {
 
 template <size_t kIndex>
 void PrepareReallocation(const link_map& allocator, Redirections* found) {
-  const ElfW(Sym)* const function = FindFunction(allocator, kReallocations[kIndex].name);
+  const ElfW(Sym)* const function = Find(allocator, kReallocations[kIndex].name);
   if (function == nullptr) return;
   void* const address = FunctionAddress(allocator, *function);
   const Reallocate reallocate = reinterpret_cast<Reallocate>(address);
@@ -215,8 +234,8 @@ void PrepareReallocation(const link_map& allocator, Redirections* found) {
 
 template <size_t kIndex>
 void PrepareAllocation(const link_map& allocator, Redirections* found) {
-  const ElfW(Sym)* const function = FindFunction(allocator, kAllocations[kIndex].name);
-  const ElfW(Sym)* const undoing = FindFunction(allocator, kAllocations[kIndex].undone_by);
+  const ElfW(Sym)* const function = Find(allocator, kAllocations[kIndex].name);
+  const ElfW(Sym)* const undoing = Find(allocator, kAllocations[kIndex].undone_by);
   if (function == nullptr || undoing == nullptr) return;
   void* const real = FunctionAddress(allocator, *function);
   const Allocate allocate = reinterpret_cast<Allocate>(real);
@@ -251,7 +270,7 @@ bool HookAllocations(const link_map& allocator, std::index_sequence<kIndexes...>
 
 bool HasReleases(const link_map& library) {
   for (const char* name : kReleases) {
-    if (FindFunction(library, name) != nullptr) return true;
+    if (Find(library, name) != nullptr) return true;
   }
   return false;
 }

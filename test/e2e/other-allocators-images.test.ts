@@ -56,6 +56,28 @@ beforeAll(() => {
 afterAll(() => shop.remove());
 beforeEach(() => shop.removeSegments());
 
+/** Has functions that are called as some of tcmalloc's and mimalloc's are, for something else. */
+const NAMESAKES = `
+#include <string.h>
+struct test_case { const char *name; double weight; };
+void *tc_new(struct test_case *from) { return from->name ? from : 0; }
+int tc_delete(const char *a, const char *b, const char *c, const char *d, const char *e, double weight, int last) {
+  return strcmp(a, "a") + strcmp(b, "b") + strcmp(c, "c") + strcmp(d, "d") + strcmp(e, "e") + (weight != 0.5) + last;
+}
+void *mi_realloc(struct test_case *from, int *to) { return *to ? from : 0; }
+`;
+
+const CALLER = `
+struct test_case { const char *name; double weight; };
+extern void *tc_new(struct test_case *), *mi_realloc(struct test_case *, int *);
+extern int tc_delete(const char *, const char *, const char *, const char *, const char *, double, int);
+static int use_namesakes(void) {
+  struct test_case one = {"one", 0.5};
+  int to = 1;
+  return tc_new(&one) != &one || mi_realloc(&one, &to) != &one || tc_delete("a", "b", "c", "d", "e", 0.5, 0);
+}
+`;
+
 /** Stands in front of the allocator for those who call malloc, and has no operators. */
 const FRONT = `#define _GNU_SOURCE
 #include <dlfcn.h>
@@ -111,6 +133,12 @@ it('choosing its operators by resolver', async () => {
 it('behind a library that only passes malloc on', async () => {
   const front = shop.compile('front.so', FRONT, ['-shared', '-fPIC']);
   await expectCounted(`${front}:${shop.compile('behind.so', ALLOCATOR, ['-shared', '-fPIC'])}`);
+});
+
+it('with functions of its own that are called as another allocator’s', async () => {
+  const library = shop.compile('namesakes.so', `${ALLOCATOR}${NAMESAKES}`, ['-shared', '-fPIC']);
+  const source = `${CALLER}${PROGRAM.replace('return 0', 'return use_namesakes()')}`;
+  await expectCounted(library, shop.compile('caller', source, ['-Wl,--no-as-needed', library]));
 });
 
 it('bound to by thousands of pointers', async () => {
