@@ -123,6 +123,18 @@ describe('a block from malloc that is moved by a function of the allocator’s o
   }
 });
 
+describe('the program starts with the errno that it has without us', () => {
+  for (const name of ['libtcmalloc.so.4', 'libtcmalloc_minimal.so.4', 'libjemalloc.so.2', 'libmimalloc.so.2']) {
+    const allocator = `${LIBRARIES}/${name}`;
+    it.runIf(existsSync(allocator))(name, async () => {
+      const program = shop.compile('errno', '#include <errno.h>\nint main(void) { return errno; }\n');
+      const run = (LD_PRELOAD: string) =>
+        shop.launch([program], { env: { CGOPROF_PROFILE: 'all', CGOPROF_RATE: '1', LD_PRELOAD } }).finished;
+      expect(await run(`${shop.library}:${allocator}`)).toEqual(await run(allocator));
+    });
+  }
+});
+
 describe('while a thread, of a library that came first, loads and unloads others', () => {
   const mimalloc = `${LIBRARIES}/libmimalloc.so.2`;
   // When the thread unloads something is its own affair: some of these runs meet it at a bad moment.
