@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include <algorithm>
+#include <string_view>
 
 #include "addon/input_file.h"
 #include "addon/safe_text.h"
@@ -34,6 +35,29 @@ constexpr RegionFacts kRegionFacts[kRegionCount] = {
 NativeError Damaged(const std::string& why) { return {"SEGMENT_DAMAGED", "damaged segment: " + why}; }
 
 NativeError CutShort() { return Damaged("the file was cut short while it was read"); }
+
+NativeError Starting() { return {"SEGMENT_STARTING", "its process has not finished setting it up"}; }
+
+// PID-START.seg, as a writer names its file.
+bool HasSegmentName(std::string_view path) {
+  constexpr std::string_view kDigits = "0123456789", kEnd = ".seg";
+  std::string_view name = path.substr(path.rfind('/') + 1);
+  const auto skip_number = [&] {
+    const size_t digits = std::min(name.find_first_not_of(kDigits), name.size());
+    name.remove_prefix(digits);
+    return digits != 0;
+  };
+  if (!skip_number() || name.substr(0, 1) != "-") return false;
+  name.remove_prefix(1);
+  return skip_number() && name == kEnd;
+}
+
+// A writer makes its file, gives it its length, and only then writes into it. One that was killed before leaves zeros
+// or nothing, and only the name says what that was to be.
+bool IsNotYetFilled(const Header& header) {
+  constexpr char kNothing[sizeof(kMagic)] = {};
+  return memcmp(header.magic, kNothing, sizeof(kNothing)) == 0;
+}
 
 // What every version has: enough to refuse a file by name.
 NativeError CheckPreamble(const Header& header, size_t bytes) {
@@ -74,9 +98,7 @@ NativeError CheckRegion(const Header& header, uint32_t id) {
 }
 
 NativeError CheckHeader(const Header& header, uint64_t real_bytes) {
-  if (header.state == kStateStarting) {
-    return {"SEGMENT_STARTING", "its process has not finished setting it up"};
-  }
+  if (header.state == kStateStarting) return Starting();
   if (header.state > kStateExited) return Damaged("unknown state " + std::to_string(header.state));
   if (header.file_bytes > real_bytes) {
     return Damaged("it has " + std::to_string(real_bytes) + " of its " + std::to_string(header.file_bytes) + " bytes");
@@ -105,7 +127,8 @@ bool IsInUse(const Bucket& bucket) { return bucket.published != 0 && bucket.allo
 // One pass over one file. Methods that return false have set error().
 class SegmentPass {
  public:
-  explicit SegmentPass(const char* path) : file_(path), error_(file_.error()) {}
+  explicit SegmentPass(const char* path)
+      : has_segment_name_(HasSegmentName(path)), file_(path), error_(file_.error()) {}
 
   const NativeError& error() const { return error_; }
 
@@ -131,6 +154,7 @@ class SegmentPass {
   std::string ReadString(uint32_t offset, uint32_t bytes, uint64_t available) const;
   std::string ReadPath(uint32_t offset, uint32_t bytes, uint64_t available) const;
 
+  const bool has_segment_name_;
   InputFile file_;
   NativeError error_;
   Header header_ = {};  // checked by ReadHeader; its offsets, capacities and strides are used from here on
@@ -144,6 +168,7 @@ bool SegmentPass::Fail(NativeError error) {
 bool SegmentPass::ReadHeader() {
   if (error_) return false;
   const size_t got = file_.ReadUpTo(0, &header_, sizeof(Header));
+  if (has_segment_name_ && IsNotYetFilled(header_)) return Fail(Starting());
   if (NativeError error = CheckPreamble(header_, got)) return Fail(error);
   if (got < sizeof(Header)) return Fail(Damaged("it ends inside its header"));
   if (NativeError error = CheckHeader(header_, file_.size())) return Fail(error);

@@ -2,10 +2,12 @@
 #include "addon/segment_reader.h"
 
 #include <gtest/gtest.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdint>
+#include <fstream>
 #include <limits>
 #include <string>
 
@@ -269,6 +271,29 @@ TEST_P(SegmentReaderRefusal, TellsWhy) {
 
 INSTANTIATE_TEST_SUITE_P(Damages, SegmentReaderRefusal, testing::ValuesIn(kRefusals),
                          [](const auto& info) { return std::string(info.param.name); });
+
+// What is told of a file of that name.
+std::string CodeOfFileNamed(const std::string& name, const std::string& content) {
+  std::string directory = testing::TempDir() + "cgoprof-test-XXXXXX";
+  EXPECT_NE(mkdtemp(directory.data()), nullptr);
+  const std::string path = directory + "/" + name;
+  std::ofstream(path) << content;
+  const std::string code = ReadSegmentHeader(path.c_str()).error.code;
+  EXPECT_EQ(ReadSegment(path.c_str()).error.code, code);
+  EXPECT_EQ(unlink(path.c_str()) | rmdir(directory.c_str()), 0);
+  return code;
+}
+
+TEST(SegmentReader, AFileOfAWriterThatGotNoFurtherIsASegmentThatStarts) {
+  for (const std::string& zeros : {std::string(), std::string(5, '\0'), std::string(9973, '\0')}) {
+    EXPECT_EQ(CodeOfFileNamed("97-1009.seg", zeros), "SEGMENT_STARTING") << zeros.size();
+    for (const char* name : {"97-1009.segment", "97.seg", "-1009.seg", "97-.seg", "97x-1009.seg", "empty.seg"}) {
+      EXPECT_EQ(CodeOfFileNamed(name, zeros), "NOT_A_SEGMENT") << name << " " << zeros.size();
+    }
+  }
+  EXPECT_EQ(CodeOfFileNamed("97-1009.seg", "CGOP"), "NOT_A_SEGMENT");
+  EXPECT_EQ(CodeOfFileNamed("97-1009.seg", std::string(9973, '\xA5')), "NOT_A_SEGMENT");
+}
 
 TEST(SegmentReader, RefusesASparseFileThatClaimsMoreThanAnySegmentHas) {
   std::string bytes = SmallSegment().Build();
