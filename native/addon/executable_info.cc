@@ -20,8 +20,8 @@ namespace {
 constexpr size_t kMaxProgramHeaders = 1024;  // linkers write about ten
 constexpr size_t kMaxSections = 1024;        // about forty
 constexpr size_t kMaxSectionNameBytes = 64 << 10;
-constexpr size_t kMaxDynamicSymbols = 1 << 20;  // a large program that exports all of its functions has 300,000
-constexpr size_t kMaxDynamicNameBytes = 64 << 20;
+constexpr size_t kMaxSymbols = 1 << 20;  // a large program has 300,000
+constexpr size_t kMaxNameBytes = 64 << 20;
 constexpr size_t kMaxInterpreterBytes = 4096;
 constexpr size_t kMaxNoteBytes = 64 << 10;
 constexpr size_t kMaxScriptLine = 256;  // BINPRM_BUF_SIZE: how far the kernel looks
@@ -92,28 +92,68 @@ bool HasGoBuildInfo(const InputFile& file, const std::vector<Elf64_Shdr>& sectio
   });
 }
 
-bool Defines(const Elf64_Sym& symbol, const std::string& names, std::string_view name_with_nul) {
-  // Without a size it is not a definition, but the address of a PLT entry that is shown for comparison.
-  return symbol.st_shndx != SHN_UNDEF && symbol.st_size != 0 && symbol.st_name < names.size() &&
-         names.compare(symbol.st_name, name_with_nul.size(), name_with_nul) == 0;
+// Functions by which an allocator is told, one bit each.
+enum SymbolSet : unsigned { kMalloc = 1, kFree = 2, kUsableSize = 4, kDlsym = 8, kLibcMalloc = 16 };
+
+unsigned SetOf(const std::string& names, size_t offset) {
+  constexpr struct {
+    std::string_view name_with_nul;
+    SymbolSet set;
+  } kFunctions[] = {{{"malloc\0", 7}, kMalloc},
+                    {{"free\0", 5}, kFree},
+                    {{"malloc_usable_size\0", 19}, kUsableSize},
+                    {{"dlsym\0", 6}, kDlsym},
+                    {{"__libc_malloc\0", 14}, kLibcMalloc}};
+  if (offset >= names.size()) return 0;
+  for (const auto& [name, set] : kFunctions) {
+    if (names.compare(offset, name.size(), name) == 0) return set;
+  }
+  return 0;
+}
+
+bool IsHiddenFunction(const Elf64_Sym& symbol) {
+  const unsigned visibility = ELF64_ST_VISIBILITY(symbol.st_other);
+  const bool hidden =
+      ELF64_ST_BIND(symbol.st_info) == STB_LOCAL || visibility == STV_HIDDEN || visibility == STV_INTERNAL;
+  return hidden && ELF64_ST_TYPE(symbol.st_info) == STT_FUNC;
+}
+
+struct Symbols {
+  unsigned imported = 0, exported = 0, hidden = 0;  // SymbolSet
+};
+
+// What the table of that type, SHT_DYNSYM or SHT_SYMTAB, has of them.
+Symbols ReadSymbols(const InputFile& file, const std::vector<Elf64_Shdr>& sections, uint32_t type) {
+  Symbols found;
+  const auto table = std::find_if(sections.begin(), sections.end(),
+                                  [type](const Elf64_Shdr& section) { return section.sh_type == type; });
+  if (table == sections.end() || table->sh_link >= sections.size()) return found;
+  const Elf64_Shdr& strings = sections[table->sh_link];
+  const std::string names = ReadSome(file, strings.sh_offset, strings.sh_size, kMaxNameBytes);
+  const std::string rows = ReadSome(file, table->sh_offset, table->sh_size, kMaxSymbols * sizeof(Elf64_Sym));
+  for (size_t at = 0; at + sizeof(Elf64_Sym) <= rows.size(); at += sizeof(Elf64_Sym)) {
+    Elf64_Sym symbol;
+    memcpy(&symbol, rows.data() + at, sizeof(symbol));
+    if (symbol.st_shndx == SHN_UNDEF) {
+      found.imported |= SetOf(names, symbol.st_name);
+    } else if (symbol.st_size != 0) {  // else the address of a PLT entry that is shown for comparison
+      (IsHiddenFunction(symbol) ? found.hidden : found.exported) |= SetOf(names, symbol.st_name);
+    }
+  }
+  return found;
 }
 
 bool HasOwnMalloc(const InputFile& file, const std::vector<Elf64_Shdr>& sections) {
-  constexpr std::string_view kMalloc("malloc\0", 7), kUsableSize("malloc_usable_size\0", 19);
-  const auto table = std::find_if(sections.begin(), sections.end(),
-                                  [](const Elf64_Shdr& section) { return section.sh_type == SHT_DYNSYM; });
-  if (table == sections.end() || table->sh_link >= sections.size()) return false;
-  const Elf64_Shdr& strings = sections[table->sh_link];
-  const std::string names = ReadSome(file, strings.sh_offset, strings.sh_size, kMaxDynamicNameBytes);
-  const std::string symbols = ReadSome(file, table->sh_offset, table->sh_size, kMaxDynamicSymbols * sizeof(Elf64_Sym));
-  bool has_malloc = false, has_usable_size = false;
-  for (size_t at = 0; at + sizeof(Elf64_Sym) <= symbols.size(); at += sizeof(Elf64_Sym)) {
-    Elf64_Sym symbol;
-    memcpy(&symbol, symbols.data() + at, sizeof(symbol));
-    has_malloc = has_malloc || Defines(symbol, names, kMalloc);
-    has_usable_size = has_usable_size || Defines(symbol, names, kUsableSize);
-  }
-  return has_malloc && has_usable_size;
+  const Symbols dynamic = ReadSymbols(file, sections, SHT_DYNSYM);
+  constexpr unsigned kAllocator = kMalloc | kUsableSize;
+  if ((dynamic.exported & kAllocator) == kAllocator) return true;
+  // A program that takes malloc from a library may have a function of that name in one of its files. It saves most
+  // programs, too, the reading of a table that is much longer.
+  if ((dynamic.imported & kMalloc) != 0) return false;
+  const Symbols all = ReadSymbols(file, sections, SHT_SYMTAB);
+  constexpr unsigned kHidden = kMalloc | kFree;
+  const bool may_pass_on = (dynamic.imported & (kDlsym | kLibcMalloc)) != 0 && (all.hidden & kUsableSize) == 0;
+  return (all.hidden & kHidden) == kHidden && !may_pass_on;
 }
 
 void InspectElf(const InputFile& file, const Elf64_Ehdr& header, ExecutableInfo* info) {

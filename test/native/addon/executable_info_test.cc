@@ -125,41 +125,58 @@ std::string WithSection(std::string file, const std::string& name) {
   return file + names + std::string(reinterpret_cast<const char*>(sections), sizeof(sections));
 }
 
-struct DynamicSymbol {
+struct Symbol {
   std::string name;
   bool defined = true;
   uint64_t size = 16;
+  unsigned char info = ELF64_ST_INFO(STB_GLOBAL, STT_FUNC);
+  unsigned char other = STV_DEFAULT;
 };
 
-// Puts a table of dynamic symbols behind the image.
-std::string WithDynamicSymbols(std::string file, const std::vector<DynamicSymbol>& symbols) {
-  std::string names = "\0"s, rows(sizeof(Elf64_Sym), '\0');
-  for (const DynamicSymbol& symbol : symbols) {
-    Elf64_Sym row = {};
-    row.st_name = static_cast<uint32_t>(names.size());
-    row.st_shndx = symbol.defined ? 1 : SHN_UNDEF;
-    row.st_size = symbol.size;
-    rows.append(reinterpret_cast<const char*>(&row), sizeof(row));
-    names += symbol.name + '\0';
+struct SymbolTable {
+  uint32_t type;
+  std::vector<Symbol> symbols;
+};
+
+// Puts symbol tables behind the image: two sections each, the symbols and their names.
+std::string WithSymbolTables(std::string file, const std::vector<SymbolTable>& tables) {
+  std::vector<Elf64_Shdr> sections;
+  for (const SymbolTable& table : tables) {
+    std::string names = "\0"s, rows(sizeof(Elf64_Sym), '\0');
+    for (const Symbol& symbol : table.symbols) {
+      Elf64_Sym row = {};
+      row.st_name = static_cast<uint32_t>(names.size());
+      row.st_info = symbol.info;
+      row.st_other = symbol.other;
+      row.st_shndx = symbol.defined ? 1 : SHN_UNDEF;
+      row.st_size = symbol.size;
+      rows.append(reinterpret_cast<const char*>(&row), sizeof(row));
+      names += symbol.name + '\0';
+    }
+    Elf64_Shdr section = {};
+    section.sh_type = table.type;
+    section.sh_offset = file.size();
+    section.sh_size = rows.size();
+    section.sh_link = static_cast<uint32_t>(sections.size() + 1);
+    sections.push_back(section);
+    section = {};
+    section.sh_type = SHT_STRTAB;
+    section.sh_offset = file.size() + rows.size();
+    section.sh_size = names.size();
+    sections.push_back(section);
+    file += rows + names;
   }
-  Elf64_Shdr sections[2] = {};
-  sections[0].sh_type = SHT_DYNSYM;
-  sections[0].sh_offset = file.size();
-  sections[0].sh_size = rows.size();
-  sections[0].sh_link = 1;
-  sections[1].sh_offset = file.size() + rows.size();
-  sections[1].sh_size = names.size();
   Elf64_Ehdr* const header = HeaderOf(&file);
-  header->e_shoff = sections[1].sh_offset + names.size();
+  header->e_shoff = file.size();
   header->e_shentsize = sizeof(Elf64_Shdr);
-  header->e_shnum = 2;
-  return file + rows + names + std::string(reinterpret_cast<const char*>(sections), sizeof(sections));
+  header->e_shnum = static_cast<uint16_t>(sections.size());
+  return file + std::string(reinterpret_cast<const char*>(sections.data()), sections.size() * sizeof(Elf64_Shdr));
 }
 
 TEST(ExecutableInfo, TellsAProgramWithAMallocOfItsOwn) {
   const std::string image = MakeElf({{PT_INTERP, "/lib/ld.so"}});
-  const auto has_own_malloc = [&](const std::vector<DynamicSymbol>& symbols) {
-    return Inspect(WithDynamicSymbols(image, symbols)).has_own_malloc;
+  const auto has_own_malloc = [&](const std::vector<Symbol>& symbols) {
+    return Inspect(WithSymbolTables(image, {{SHT_DYNSYM, symbols}})).has_own_malloc;
   };
   EXPECT_TRUE(has_own_malloc({{"free"}, {"malloc"}, {"printf", false}, {"malloc_usable_size"}}));
   EXPECT_FALSE(has_own_malloc({{"mallocx"}, {"xmalloc"}, {"malloc_usable_size"}})) << "other names";
@@ -168,9 +185,40 @@ TEST(ExecutableInfo, TellsAProgramWithAMallocOfItsOwn) {
   EXPECT_FALSE(has_own_malloc({{"malloc"}})) << "a wrapper, which passes on to the next one";
 }
 
+constexpr unsigned char kLocal = ELF64_ST_INFO(STB_LOCAL, STT_FUNC), kGlobal = ELF64_ST_INFO(STB_GLOBAL, STT_FUNC);
+const Symbol kLocalMalloc = {"malloc", true, 16, kLocal}, kHiddenFree = {"free", true, 16, kGlobal, STV_HIDDEN};
+const Symbol kImportedDlsym = {"dlsym", false, 0};
+
+bool HidesMalloc(const std::vector<Symbol>& dynamic, const std::vector<Symbol>& all) {
+  const std::string image = MakeElf({{PT_INTERP, "/lib/ld.so"}});
+  return Inspect(WithSymbolTables(image, {{SHT_DYNSYM, dynamic}, {SHT_SYMTAB, all}})).has_own_malloc;
+}
+
+TEST(ExecutableInfo, TellsAProgramThatHidesAMallocOfItsOwn) {
+  EXPECT_TRUE(HidesMalloc({{"printf", false, 0}}, {{"main"}, kLocalMalloc, {"malloc"}, kHiddenFree}));
+  EXPECT_TRUE(HidesMalloc({}, {{"free", true, 16, kLocal}, {"malloc", true, 16, kGlobal, STV_INTERNAL}}));
+  EXPECT_TRUE(
+      HidesMalloc({kImportedDlsym}, {kLocalMalloc, kHiddenFree, {"malloc_usable_size", true, 16, kGlobal, STV_HIDDEN}}))
+      << "an allocator that looks for something else than the next malloc";
+}
+
+TEST(ExecutableInfo, AMallocForOneFileOnlyIsNotTheProgramsOwn) {
+  EXPECT_FALSE(HidesMalloc({{"malloc", false, 0}}, {kLocalMalloc, kHiddenFree})) << "the others take a library's";
+  EXPECT_FALSE(HidesMalloc({}, {kLocalMalloc})) << "nothing that releases";
+  EXPECT_FALSE(HidesMalloc({}, {{"malloc_state", true, 16, kLocal}, {"xmalloc", true, 16, kLocal}, kHiddenFree}));
+  const unsigned char variable = ELF64_ST_INFO(STB_LOCAL, STT_OBJECT);
+  EXPECT_FALSE(HidesMalloc({}, {kLocalMalloc, {"free", true, 16, variable}})) << "a count of what is free";
+}
+
+TEST(ExecutableInfo, AHiddenMallocThatMayPassOnIsNoAllocator) {
+  EXPECT_FALSE(HidesMalloc({kImportedDlsym}, {kLocalMalloc, kHiddenFree}));
+  EXPECT_FALSE(HidesMalloc({{"__libc_malloc", false, 0}}, {kLocalMalloc, kHiddenFree}));
+  EXPECT_FALSE(HidesMalloc({{"malloc"}, {"free"}}, {{"malloc"}, {"free"}})) << "one that libraries see";
+}
+
 TEST(ExecutableInfo, DamagedDynamicSymbolsAreNone) {
   const std::string whole =
-      WithDynamicSymbols(MakeElf({{PT_INTERP, "/lib/ld.so"}}), {{"malloc_usable_size"}, {"malloc"}});
+      WithSymbolTables(MakeElf({{PT_INTERP, "/lib/ld.so"}}), {{SHT_DYNSYM, {{"malloc_usable_size"}, {"malloc"}}}});
   const size_t table = whole.size() - 2 * sizeof(Elf64_Shdr);
   const auto damaged = [&](auto damage) {
     std::string file = whole;
