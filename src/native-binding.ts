@@ -55,7 +55,6 @@ export interface SegmentBucket {
 export interface SegmentCounters {
   readonly droppedBuckets: number;
   readonly droppedLive: number;
-  readonly droppedReentrant: number;
   readonly truncatedStacks: number;
   readonly goBoundaryFailed: number;
   readonly missedFrees: number;

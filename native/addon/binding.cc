@@ -78,7 +78,6 @@ Napi::Value CountersToJs(Napi::Env env, const uint64_t (&counters)[kCounterCount
   const auto count = [&](CounterId id) { return SafeInteger(env, counters[id]); };
   return MakeObject(env, {{"droppedBuckets", count(kDroppedBuckets)},
                           {"droppedLive", count(kDroppedLive)},
-                          {"droppedReentrant", count(kDroppedReentrant)},
                           {"truncatedStacks", count(kTruncatedStacks)},
                           {"goBoundaryFailed", count(kGoBoundaryFailed)},
                           {"missedFrees", count(kMissedFrees)},

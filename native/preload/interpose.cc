@@ -1,12 +1,11 @@
 // The hooks. Each does its counting and jumps into the real function; whatever is more than that is in a slow path of
 // its own, out of line.
 //
-// Two rules keep the books right while other threads run:
+// Two rules keep the books right while other threads run, and signal handlers that call hooks inside the recorder:
 //   - a block is taken out of the live set before it goes to the real free, because from then on the allocator may give
 //     its address to another thread;
 //   - realloc takes the record out before the call and puts it back if the call failed, because then the old block
 //   lives.
-// The guard against re-entrancy keeps allocations from being recorded, never frees.
 #include "preload/hook.h"
 #include "preload/real_alloc.h"
 #include "preload/recorder.h"

@@ -136,19 +136,9 @@ bool TakeSample(size_t size) {
 }
 
 void RecordAlloc(void* block, size_t size, const uintptr_t* hook_frame) {
-  ThreadState* thread = &thread_state;
-  const uintptr_t frame = reinterpret_cast<uintptr_t>(hook_frame);
-  if (frame < thread->recording_frame) {
-    recorder.segment.Count(kDroppedReentrant);
-    return;
-  }
-  thread->recording_frame = frame;
-  __atomic_signal_fence(__ATOMIC_SEQ_CST);
   // A frame record: the caller's frame pointer, the return address; above it the caller's stack.
   const Registers caller = {hook_frame[1], reinterpret_cast<uintptr_t>(hook_frame + 2), hook_frame[0]};
   Record(reinterpret_cast<uintptr_t>(block), size, caller);
-  __atomic_signal_fence(__ATOMIC_SEQ_CST);
-  thread->recording_frame = 0;
 }
 
 bool TakeBlock(void* block, LiveBlock* taken) { return recorder.live.Take(reinterpret_cast<uintptr_t>(block), taken); }

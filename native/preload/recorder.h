@@ -26,10 +26,6 @@ struct ThreadState {
   int64_t bytes_to_sample;
   RandomState random;
   HomeStack home;
-  // The hook frame of a recording that is under way, or 0. An allocation deeper on the stack comes from a signal
-  // handler that interrupted it, and is not recorded; one further up means that such a handler jumped out (siglongjmp)
-  // and that the recording will never come to its end.
-  uintptr_t recording_frame;
   bool started;  // bytes_to_sample was drawn
 };
 static_assert(sizeof(ThreadState) <= 64);
@@ -95,7 +91,8 @@ void FinishRecorder(bool keep_file);
 // leaves the countdown right.
 bool TakeSample(size_t size);
 
-// Records a sampled block. Keeps errno. `hook_frame` is CGOPROF_HOOK_FRAME() of the slow path.
+// Records a sampled block. Keeps errno. `hook_frame` is CGOPROF_HOOK_FRAME() of the slow path. A signal handler may
+// interrupt it, record on its own, and return or jump out: to all that is behind it that is one more thread.
 void RecordAlloc(void* block, size_t size, const uintptr_t* hook_frame);
 
 // Takes a block out of the live set before it goes back to the allocator. False if it was not sampled. The free is

@@ -7,7 +7,9 @@
 // which unlike a walk need not wait for each other. They need no check of bounds, as long as the window is the same.
 //
 // A walk reads the memo of the last one and writes the other of two, because it does not know how much of the old will
-// be taken over. Memos belong to nobody: a thread uses the one that its thread pointer hashes to, if no other does.
+// be taken over. Memos belong to nobody: a thread uses the one that its thread pointer hashes to, unless that is in
+// use: by another thread, or by a walk of its own that a signal handler interrupted. A handler that jumps out of a walk
+// leaves the memo in use for good, for nobody can tell that from a walk that will go on; walks do without it then.
 #ifndef CGOPROF_PRELOAD_STACK_MEMO_H_
 #define CGOPROF_PRELOAD_STACK_MEMO_H_
 
@@ -49,8 +51,7 @@ struct RememberedStack {
 
 class StackMemo {
  public:
-  // Takes the calling thread's memo. nullptr if another thread has it. A thread that has it already was interrupted
-  // by a signal handler that jumped out, and takes it anew.
+  // Takes the calling thread's memo. nullptr if it is in use.
   static StackMemo* Take(StackMemo* memos, uint32_t count);
 
   // Gives it back; what was written into next() is the last stack from now on, if it is to be `kept`.
@@ -60,7 +61,7 @@ class StackMemo {
   RememberedStack* next() { return &stacks_[1 - newest_]; }
 
  private:
-  uintptr_t taken_;  // thread pointer of who has it, or 0
+  bool in_use_;  // atomic
   uint32_t newest_;
   RememberedStack stacks_[2];
 };

@@ -77,7 +77,6 @@ enum SegmentState : uint32_t {
 enum CounterId : uint32_t {
   kDroppedBuckets,    // samples counted under an empty stack: the bucket table (or its stacks) was full
   kDroppedLive,       // samples counted as allocated but not followed to their free: the live set was full
-  kDroppedReentrant,  // samples skipped because the allocation came from inside the recorder (a signal handler)
   kTruncatedStacks,   // samples whose stack ended early: too deep, or no unwind rule
   kGoBoundaryFailed,  // samples whose stack reached Go code but could not go on onto the goroutine's frames
   kMissedFrees,       // allocations at an address whose earlier block was never seen freed

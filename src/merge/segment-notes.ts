@@ -7,7 +7,6 @@ type Note = readonly [counter: keyof SegmentCounters, text: string];
 const NOTES: readonly Note[] = [
   ['droppedBuckets', 'samples counted without their stack, because the bucket table was full'],
   ['droppedLive', 'samples counted as allocated but not as in use, because the live set was full'],
-  ['droppedReentrant', 'samples skipped because they were allocated inside the recorder'],
   ['truncatedStacks', 'samples with a stack that ends early'],
   ['goBoundaryFailed', 'samples whose Go callers could not be reached'],
   ['missedFrees', 'blocks whose free was not seen'],

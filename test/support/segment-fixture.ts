@@ -66,7 +66,6 @@ export function segmentHeader(overrides: Partial<SegmentHeader> = {}): SegmentHe
     counters: {
       droppedBuckets: 0,
       droppedLive: 0,
-      droppedReentrant: 0,
       truncatedStacks: 0,
       goBoundaryFailed: 0,
       missedFrees: 0,

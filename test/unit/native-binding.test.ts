@@ -37,7 +37,7 @@ function smallSegment(): SegmentBytes {
   segment.u64(HEADER.createdUnixNs, 1700000000000000001n).u64(HEADER.runId, 0xbeefn).u8(HEADER.bootId, 0xab);
   segment.text(segment.record(REGION.strings, 0), '/srv/server').used(REGION.strings, 11);
   segment.u32(HEADER.exePath, 5).u32(HEADER.exePathBytes, 6);
-  for (let counter = 0; counter < 8; counter++) segment.u64(HEADER.counters + 8 * counter, 101 + counter);
+  for (let counter = 0; counter < 7; counter++) segment.u64(HEADER.counters + 8 * counter, 101 + counter);
 
   const module = segment.record(REGION.modules, 0);
   [0x7f0000001000n, 0x7f0000009000n, 0x7f0000000000n, 0x7f0000002000n, 0x7f0000005000n, 0x2000n].forEach((value, i) => {
@@ -88,12 +88,11 @@ const SMALL_HEADER = {
   counters: {
     droppedBuckets: 101,
     droppedLive: 102,
-    droppedReentrant: 103,
-    truncatedStacks: 104,
-    goBoundaryFailed: 105,
-    missedFrees: 106,
-    lostModules: 107,
-    prunedSegments: 108,
+    truncatedStacks: 103,
+    goBoundaryFailed: 104,
+    missedFrees: 105,
+    lostModules: 106,
+    prunedSegments: 107,
   },
   samples: 6,
   liveSamples: 1,

@@ -39,7 +39,7 @@ export class SegmentBytes {
   constructor() {
     this.text(0, 'CGOPROF\0').u16(HEADER.abiMajor, 2).u32(HEADER.headerBytes, PAGE);
     this.u64(HEADER.fileBytes, this.bytes.length).u64(HEADER.sampleRate, 524288);
-    this.u32(HEADER.regionCount, STRIDES.length).u32(HEADER.counterCount, 8).u32(HEADER.state, 1);
+    this.u32(HEADER.regionCount, STRIDES.length).u32(HEADER.counterCount, 7).u32(HEADER.state, 1);
     for (const [region, stride] of STRIDES.entries()) {
       const entry = HEADER.regions + 40 * region;
       const capacity = Math.floor(PAGE / stride);

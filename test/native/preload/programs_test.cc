@@ -100,8 +100,7 @@ Totals OfSize(const Segment& segment, uint64_t size) {
 }
 
 void ExpectNothingLost(const Segment& segment) {
-  for (CounterId counter :
-       {kDroppedBuckets, kDroppedLive, kDroppedReentrant, kMissedFrees, kLostModules, kGoBoundaryFailed}) {
+  for (CounterId counter : {kDroppedBuckets, kDroppedLive, kMissedFrees, kLostModules, kGoBoundaryFailed}) {
     EXPECT_EQ(segment.header.counters[counter], 0u) << "counter " << counter;
   }
   for (const SegmentBucket& bucket : segment.buckets) EXPECT_FALSE(bucket.torn);
@@ -197,13 +196,63 @@ TEST(Programs, AnotherAllocatorMayChooseItsFunctionsAtLoadTime) {
   EXPECT_GE(std::stoi(run.Output()), 20200) << "blocks that the other allocator made";
 }
 
-TEST(Programs, SignalHandlersMayInterruptTheRecorder) {
-  ProgramRun run({"signal_handler"});
+using StackTotals = std::map<std::vector<uint64_t>, uint64_t>;
+
+// Blocks of a size by stack.
+StackTotals StacksOfSize(const Segment& segment, uint64_t size) {
+  StackTotals totals;
+  for (const SegmentBucket& bucket : segment.buckets) {
+    if (bucket.alloc_bytes != bucket.allocs * size) continue;
+    const auto leaf = segment.frame_pcs.begin() + bucket.first_frame;
+    totals[std::vector<uint64_t>(leaf, leaf + bucket.depth)] += bucket.allocs;
+  }
+  return totals;
+}
+
+// That handlers' blocks of 797 bytes were allocated by handlers, and those of `size` by the same stacks as those of
+// `quiet`, which nothing interrupted.
+void ExpectStacksOf(const Segment& segment, uint64_t size, uint64_t quiet) {
+  EXPECT_GE(StacksOfSize(segment, quiet).size(), 2u);
+  EXPECT_TRUE(StacksOfSize(segment, size) == StacksOfSize(segment, quiet));
+  const StackTotals handlers = StacksOfSize(segment, 797);
+  ASSERT_FALSE(handlers.empty());
+  const std::vector<uint64_t>& one = handlers.begin()->first;
+  for (const auto& entry : handlers) {
+    // The function that allocates, the handler, and what the kernel lets it return to.
+    EXPECT_TRUE(std::equal(one.begin(), one.begin() + 3, entry.first.begin()));
+  }
+}
+
+constexpr char kOverBumpAllocator[] = "LD_PRELOAD=" CGOPROF_LIBRARY ":" CGOPROF_PROGRAMS "/bump_allocator.so";
+
+TEST(Programs, SignalHandlersMayAllocateAndFreeInsideTheRecorder) {
+  const ProgramRun run({"signal_handler"}, {kOverBumpAllocator}, /*preload=*/false);
   ASSERT_TRUE(run.Succeeded()) << run.status();
+  Totals by_handlers;
+  uint64_t by_workers = 0;
+  std::istringstream(run.Output()) >> by_handlers.allocs >> by_handlers.frees >> by_workers;
   const Segment segment = run.Read();
-  const Totals totals = OfSize(segment, 701);
-  EXPECT_EQ(totals.allocs, totals.frees);
-  EXPECT_EQ(segment.header.counters[kMissedFrees], 0u);
+  ExpectNothingLost(segment);
+  EXPECT_GE(by_workers, 3u * 1009 * 5);
+  EXPECT_EQ(OfSize(segment, 599), (Totals{by_workers, by_workers}));
+  EXPECT_EQ(OfSize(segment, 701), (Totals{by_workers, by_workers}));
+  EXPECT_EQ(OfSize(segment, 797), by_handlers);
+  ExpectStacksOf(segment, 701, 599);
+}
+
+TEST(Programs, SignalHandlersMayAllocateAndFreeAfterEveryInstructionOfTheRecorder) {
+  const ProgramRun run({"single_step"}, {kOverBumpAllocator}, /*preload=*/false);
+  ASSERT_TRUE(run.Succeeded()) << run.status();
+  Totals by_handlers;
+  std::istringstream(run.Output()) >> by_handlers.allocs >> by_handlers.frees;
+  const Segment segment = run.Read();
+  ExpectNothingLost(segment);
+  constexpr uint64_t kBlocks = 3 * 2;
+  EXPECT_EQ(OfSize(segment, 599), (Totals{kBlocks, kBlocks}));
+  EXPECT_EQ(OfSize(segment, 701), (Totals{kBlocks, kBlocks}));
+  EXPECT_EQ(OfSize(segment, 797), by_handlers);
+  EXPECT_GE(by_handlers.allocs, kBlocks * 500);
+  ExpectStacksOf(segment, 701, 599);
 }
 
 TEST(Programs, SignalsMayComeAllTheTime) {
