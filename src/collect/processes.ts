@@ -13,6 +13,8 @@ export function processKey(pid: number, startTimeTicks: bigint): string {
 export interface ProcessStat {
   /** One letter, proc(5): R, S, D, Z, T, X ... */
   readonly state: string;
+  /** Pid of the process that started it; 0 outside our pid namespace. */
+  readonly parent: number;
   readonly processGroup: number;
   /** The group in the foreground of the controlling terminal, -1 without a terminal. */
   readonly foregroundGroup: number;
@@ -36,11 +38,12 @@ export function parseStat(text: string): ProcessStat | undefined {
     .slice(text.lastIndexOf(')') + 1)
     .trim()
     .split(' ');
-  const [state = '', , group = '', , , foreground = ''] = fields;
+  const [state = '', parent = '', group = '', , , foreground = ''] = fields;
   const start = fields[19] ?? '';
   if (!/^\d+$/.test(start)) return undefined;
   return {
     state,
+    parent: Number(parent),
     processGroup: Number(group),
     foregroundGroup: Number(foreground),
     startTimeTicks: BigInt(start),

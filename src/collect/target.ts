@@ -6,6 +6,7 @@ import { type Context, say } from '../context.js';
 import { CgoprofError, errorCode } from '../errors.js';
 import type { NativeBinding } from '../native-binding.js';
 import { type FoundSegment, livenessCheck, newestFirst, SEGMENT_NAME, segmentFiles } from './find-segments.js';
+import { whyIdle } from './idle-library.js';
 import { type MappedSegments, mappedSegments } from './mapped-segments.js';
 import { bootId, isAlive, keyOf } from './processes.js';
 import { readSegmentHeader } from './read-segment.js';
@@ -37,13 +38,7 @@ function segmentOfLiving(context: Context, native: NativeBinding, pid: number, m
     });
   }
   if (mapped.failure !== undefined) throw startFailure(pid, mapped.failure);
-  if (mapped.libraryLoaded) {
-    throw new CgoprofError({
-      what: `pid ${pid}`,
-      why: 'libcgoprof.so is loaded but dormant: CGOPROF_PROFILE does not choose this process',
-      hint: 'By default Go programs are profiled; choose others with --profile NAME.',
-    });
-  }
+  if (mapped.libraryLoaded) throw whyIdle(context, native, pid);
   const before = segmentBeforeExec(context, native, pid);
   if (before !== undefined) {
     throw new CgoprofError({

@@ -16,6 +16,7 @@ export interface FakeProcess {
   readonly start?: number;
   readonly state?: string;
   readonly name?: string;
+  readonly parent?: number;
   readonly group?: number;
   readonly foreground?: number;
   /** Pid in its own namespace. */
@@ -24,6 +25,8 @@ export interface FakeProcess {
   readonly code?: number;
   /** Files it has mapped, by the path it sees; they are made in its root. */
   readonly maps?: string;
+  /** What it was started with, KEY=VALUE. */
+  readonly environ?: readonly string[];
 }
 
 export class FakeWorld {
@@ -63,12 +66,24 @@ export class FakeWorld {
   }
 
   process(pid: number | 'self', fake: FakeProcess = {}): void {
-    const { state = 'S', name = 'server', group = 1, foreground = -1, start = 1, code = 4096, innerPid, maps } = fake;
-    const fields = [state, 1, group, 1, 0, foreground, ...Array(12).fill(0), 0, start, 0, 0, 0, code, 0, 0];
+    const {
+      state = 'S',
+      name = 'server',
+      parent = 1,
+      group = 1,
+      foreground = -1,
+      start = 1,
+      code = 4096,
+      innerPid,
+      maps,
+      environ,
+    } = fake;
+    const fields = [state, parent, group, 1, 0, foreground, ...Array(12).fill(0), 0, start, 0, 0, 0, code, 0, 0];
     this.write(`proc/${pid}/stat`, `${pid} (${name}) ${fields.join(' ')}\n`);
     const nspid = innerPid === undefined ? `${pid}` : `${pid}\t${innerPid}`;
     this.write(`proc/${pid}/status`, `Name:\t${name}\nNSpid:\t${nspid}\nVmRSS:\t 1 kB\n`);
     if (maps !== undefined) this.write(`proc/${pid}/maps`, maps);
+    if (environ !== undefined) this.write(`proc/${pid}/environ`, environ.map((entry) => `${entry}\0`).join(''));
     rmSync(this.path(`proc/${pid}/root`), { force: true });
     symlinkSync('/', this.path(`proc/${pid}/root`));
   }

@@ -15,6 +15,7 @@ describe('parseStat', () => {
   it.each(['server', 'a b', '(x) R 1 2', ':-) Z 3', 'two\nlines'])('counts fields after the name %j', (name) => {
     expect(parseStat(`99 (${name}) ${rest}`)).toEqual({
       state: 'S',
+      parent: 1,
       processGroup: 4711,
       foregroundGroup: 4712,
       startTimeTicks: 987654321n,

@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs';
+import { statSync, symlinkSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import * as mapped from '../../../src/collect/mapped-segments.js';
 import { fileSystemRoot, resolveTarget } from '../../../src/collect/target.js';
@@ -128,7 +128,9 @@ describe('a pid', () => {
   });
 
   it('in which the library is dormant is another', () => {
-    world.process(10, { maps: mapsLine('/opt/libcgoprof.so', 5) });
+    const environ = ['LD_PRELOAD=/opt/libcgoprof.so', 'CGOPROF_PROFILE=server'];
+    world.process(10, { maps: mapsLine('/opt/libcgoprof.so', 5), environ });
+    symlinkSync('/bin/sh', world.path('proc/10/exe'));
     expect(() => resolve('10')).toThrow(
       expect.objectContaining({
         message: expect.stringMatching(/^pid 10: libcgoprof.so is loaded but dormant/),

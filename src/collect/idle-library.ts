@@ -1,0 +1,95 @@
+/**
+ * What can be said of a process that has loaded the library, but has no segment and no word of the library why not. Most
+ * are dormant, and keep the environment that they were started with; of one that is to be profiled the library takes its
+ * part away first, where the process keeps it, unless children are to be profiled as well.
+ */
+import { readFileSync, readlinkSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import type { Context } from '../context.js';
+import { CgoprofError } from '../errors.js';
+import type { NativeBinding } from '../native-binding.js';
+import { mappedSegments } from './mapped-segments.js';
+import { readLivingStat } from './processes.js';
+
+export function whyIdle(context: Context, native: NativeBinding, pid: number): CgoprofError {
+  const what = `pid ${pid}`;
+  const origin = profiledOrigin(context.procRoot, pid);
+  if (origin !== undefined) {
+    return new CgoprofError({
+      what,
+      why: `not profiled: a fork of pid ${origin}, of which alone is recorded`,
+      hint: `That one: cgoprof heap ${origin}`,
+    });
+  }
+  const profile = wishedProfile(context.procRoot, pid);
+  const chosen = profile === undefined ? undefined : isChosen(context, native, pid, profile);
+  if (chosen === false) {
+    return new CgoprofError({
+      what,
+      why: `libcgoprof.so is loaded but dormant: CGOPROF_PROFILE=${profile} does not choose this process`,
+      hint: 'By default Go programs are profiled; choose others with --profile NAME.',
+    });
+  }
+  const known = chosen
+    ? `and CGOPROF_PROFILE=${profile} chooses it, but it has made no segment`
+    : 'but records nothing';
+  return new CgoprofError({
+    what,
+    why: `not profiled: libcgoprof.so is loaded ${known}, and has not said why`,
+    hint:
+      'It may be about to start, or a fork of a process that has ended; or it could not start: is there room in ' +
+      '/dev/shm, and is CGOPROF_DIR of mode 700?',
+  });
+}
+
+/** The process with a segment that this one is a fork of: an ancestor with the same program at the same place. */
+function profiledOrigin(procRoot: string, pid: number): number | undefined {
+  const image = readLivingStat(procRoot, pid)?.image;
+  let descendant = pid;
+  for (;;) {
+    const parent = readLivingStat(procRoot, descendant)?.parent ?? 0;
+    if (parent === descendant || readLivingStat(procRoot, parent)?.image !== image) return undefined;
+    if (hasSegment(procRoot, parent)) return parent;
+    descendant = parent;
+  }
+}
+
+function hasSegment(procRoot: string, pid: number): boolean {
+  try {
+    const { paths, lost } = mappedSegments(procRoot, pid);
+    return paths.length + lost.length > 0;
+  } catch {
+    return false;
+  }
+}
+
+/** CGOPROF_PROFILE, where the process still has the environment that loads the library. */
+function wishedProfile(procRoot: string, pid: number): string | undefined {
+  const environment = initialEnvironment(procRoot, pid);
+  const preloaded = (environment.get('LD_PRELOAD') ?? '').split(/[: ]/);
+  if (!preloaded.some((path) => basename(path) === 'libcgoprof.so')) return undefined;
+  return environment.get('CGOPROF_PROFILE') || 'go';
+}
+
+/** As the kernel shows it; empty where we may not see it. */
+function initialEnvironment(procRoot: string, pid: number): Map<string, string> {
+  try {
+    const entries = readFileSync(join(procRoot, String(pid), 'environ'), 'utf8').split('\0');
+    // The first of several counts.
+    return new Map(entries.reverse().map((entry) => [entry.replace(/=.*/s, ''), entry.replace(/^[^=]*=/, '')]));
+  } catch {
+    return new Map();
+  }
+}
+
+/** As the library decides; undefined where that cannot be seen. */
+function isChosen(context: Context, native: NativeBinding, pid: number, profile: string): boolean | undefined {
+  const executable = join(context.procRoot, String(pid), 'exe');
+  try {
+    if (profile === 'all') return true;
+    if (profile === 'go') return native.inspectExecutable(executable).isGo;
+    return basename(readlinkSync(executable).replace(/ \(deleted\)$/, '')) === profile;
+  } catch {
+    return undefined;
+  }
+}
