@@ -36,7 +36,10 @@ export async function runWorkload({ tools, programs, places }, name, workload, a
   if (stderr.includes('cannot be preloaded')) throw new StepError(`${name}: ${stderr.trimEnd()}`); // it would run bare
   const line = stdout.split('\n').find((text) => text.startsWith('{"'));
   if (line === undefined) throw new StepError(`${[command, ...rest].join(' ')}: no result`);
-  return { result: JSON.parse(line), stderr, segment: await takeSegment(places.segments) };
+  const segment = await takeSegment(places.segments);
+  if ((segment !== undefined) !== (tools[name].records === true))
+    throw new StepError(`${name}: wrongly recorded or not`);
+  return { result: JSON.parse(line), stderr, segment };
 }
 
 /**

@@ -18,11 +18,11 @@ const memoryOf = (row) => row.own + row.segment;
 /** What callgrind could not count, because it read no symbols of the library, must not look like nothing. */
 const counted = (value) => (value === null ? 'not measured: callgrind reads no symbols of this library' : fixed(value));
 
-/** One row: figure, limit, and whether it is kept. */
+/** One row: figure, limit, and whether it is kept, by the figure as it is shown. */
 function judged(what, value, limit, show, { atLeast = false } = {}) {
   const wanted = `${atLeast ? '≥' : '≤'} ${show(limit)}`;
   if (value === null) return [what, counted(value), wanted, '?'];
-  const met = atLeast ? value >= limit : value <= limit;
+  const met = show(value) === show(limit) || (atLeast ? value > limit : value < limit);
   return [what, show(value), wanted, met ? 'yes' : '**no**'];
 }
 

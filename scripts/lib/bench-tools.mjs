@@ -16,12 +16,14 @@ const preloaded = (library, env = {}) => ({ env: () => ({ ...env, LD_PRELOAD: li
 const wrapped = (...wrapper) => ({ env: () => ({}), wrap: (command) => [...wrapper, ...command] });
 
 /**
- * @typedef {{ env: (program: string) => Record<string, string>, wrap: (command: string[]) => string[] }} Tool
+ * @typedef {{ env: (program: string) => Record<string, string>, wrap: (command: string[]) => string[],
+ *   records?: boolean }} Tool records: it must leave a segment
  * @param {{ library: string, segments: string, scratch: string }} places libcgoprof.so, the folder of its segments, and
  *   one for what other tools write
  */
 export function makeTools({ library, segments, scratch }) {
-  const cgoprof = (settings) => ({
+  const cgoprof = (settings, records = true) => ({
+    records,
     env: (program) => ({
       LD_PRELOAD: library,
       CGOPROF_PROFILE: basename(program), // not valgrind, not the shell that starts heaptrack
@@ -33,7 +35,7 @@ export function makeTools({ library, segments, scratch }) {
   });
   return {
     bare: wrapped(),
-    off: cgoprof({ CGOPROF_PROFILE: 'nobody' }),
+    off: cgoprof({ CGOPROF_PROFILE: 'nobody' }, false),
     cgoprof: cgoprof({}),
     unsampled: cgoprof({ CGOPROF_RATE: String(2 ** 40) }),
     exact: cgoprof({ CGOPROF_RATE: '1' }),
@@ -59,10 +61,10 @@ export function environmentOf(tool, program) {
 /**
  * The segment that one run left, read and removed; undefined when it left none (cgoprof was not in it).
  *
- * @typedef {{ samples: number, frames: number, live: number, memory: number, losses: Record<string, number> }} Left
+ * @typedef {{ samples: number, frames: number, live: number, memory: number }} Left
  *   frames: of the stacks of all samples, together; memory: bytes
  * @returns {Promise<Left | undefined>}
- * @throws {StepError} when there are several: something else was profiled too
+ * @throws {StepError} when there are several: something else was profiled too; or when samples were lost
  */
 export async function takeSegment(segments) {
   const files = readdirSync(segments).filter((name) => name.endsWith('.seg'));
@@ -74,8 +76,9 @@ export async function takeSegment(segments) {
   const memory = statSync(path).blocks * 512;
   rmSync(path);
   const frames = buckets.reduce((sum, { allocs, frames }) => sum + allocs * frames.length, 0);
-  const lost = Object.entries(header.counters).filter(([, count]) => count > 0);
-  return { samples: header.samples, frames, live: header.liveSamples, memory, losses: Object.fromEntries(lost) };
+  const { truncatedStacks, goBoundaryFailed, ...losses } = header.counters; // the first two are no losses of samples
+  if (Object.values(losses).some((count) => count > 0)) throw new StepError(`lost: ${JSON.stringify(losses)}`);
+  return { samples: header.samples, frames, live: header.liveSamples, memory };
 }
 
 /** Whether Debian's jemalloc has its profiler: it says on stderr that it knows no such setting if not. */
