@@ -329,6 +329,21 @@ TEST(Programs, UnusualStacksAreWalked) {
   EXPECT_EQ(OfSize(segment, 12007), (Totals{1, 0}));
 }
 
+TEST(Programs, GoroutinesThatCannotBeWalkedAreCounted) {
+  const ProgramRun run({"lost_goroutine"});
+  ASSERT_TRUE(run.Succeeded()) << run.status();
+  constexpr uint64_t kLost = 9;
+  const Segment segment = run.Read();
+  EXPECT_EQ(OfSize(segment, 3011), (Totals{2, 0}));
+  EXPECT_EQ(DepthOf(segment, 3011, false), 4u)
+      << "C, asmcgocall, and the two frames of a goroutine that is as it should";
+  EXPECT_EQ(OfSize(segment, 1511), (Totals{kLost, 0}));
+  EXPECT_EQ(segment.header.counters[kGoBoundaryFailed], kLost);
+  EXPECT_EQ(segment.header.counters[kTruncatedStacks], kLost);
+  for (const SegmentBucket& bucket : segment.buckets)
+    EXPECT_EQ(bucket.go_unreachable, bucket.size_class == SizeClass(1511));
+}
+
 TEST(Programs, ThreadsAreFollowedToTheirLastMoment) {
   ProgramRun run({"thread_exit"});
   ASSERT_TRUE(run.Succeeded());
