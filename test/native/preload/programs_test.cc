@@ -137,6 +137,15 @@ TEST(Programs, TheFamilyBehavesAsWithoutUs) {
   EXPECT_EQ(dormant.Output(), bare.Output());
 }
 
+TEST(Programs, FreesByTheNamesOfC23AreFrees) {
+  const ProgramRun run({"sized_free"});
+  ASSERT_TRUE(run.Succeeded()) << run.status();
+  const Segment segment = run.Read();
+  ExpectNothingLost(segment);
+  EXPECT_EQ(OfSize(segment, 2003), (Totals{1009 + 17, 1009}));
+  EXPECT_EQ(OfSize(segment, 4001), (Totals{1009 + 17, 1009}));
+}
+
 TEST(Programs, BlocksFreedOnAnotherThreadAreNotInUse) {
   ProgramRun run({"handoff"});
   ASSERT_TRUE(run.Succeeded());
