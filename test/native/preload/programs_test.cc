@@ -162,6 +162,8 @@ TEST(Programs, ChildrenLeaveTheParentsBooksAlone) {
   EXPECT_EQ(OfSize(segment, 10007), (Totals{50, 0})) << "the children freed their copies";
   EXPECT_EQ(OfSize(segment, 20011), (Totals{0, 0})) << "the children's own blocks";
   EXPECT_EQ(OfSize(segment, 509), (Totals{5, 0})) << "freed by children that no libc function made";
+  EXPECT_EQ(OfSize(segment, 10009), (Totals{200, 200})) << "freed by children that share the parent's memory";
+  EXPECT_EQ(OfSize(segment, 6007), (Totals{200, 100})) << "allocated by those, every other one freed by the parent";
   const Totals churn = OfSize(segment, 331);
   EXPECT_EQ(churn.allocs, churn.frees);
 }

@@ -1,6 +1,8 @@
 // Threads allocate while the main thread makes a thousand children by fork, _Fork, vfork, clone and posix_spawn. The
 // children allocate, free their parent's blocks, look through the loaded libraries, and leave by _exit, exec or exit
-// handlers. The parent's books must not move, and no child may find a lock held by a thread that it does not have.
+// handlers. The parent's books must not move, and no child may find a lock held by a thread that it does not have. But
+// for vfork: its child works on the parent's own memory, so what it frees and allocates there is the parent's, in
+// memory and in the books.
 #define _GNU_SOURCE
 #include <link.h>
 #include <pthread.h>
@@ -13,6 +15,8 @@
 #include <unistd.h>
 
 #define CHILDREN 1000
+#define WAYS 5
+#define VFORKED (CHILDREN / WAYS)
 #define THREADS 8
 #define BLOCKS 50
 #define SMALL_BLOCKS 5  // fewer than glibc keeps per thread, where it takes no lock
@@ -21,6 +25,9 @@
 static volatile int done;
 static void* blocks[BLOCKS];
 static void* small[SMALL_BLOCKS];
+static void* lent[VFORKED];      // freed by vfork children ...
+static void* borrowed[VFORKED];  // ... which allocate these
+static int vforked;
 
 __attribute__((noinline)) static void* parent_block(void) {
   void* volatile p = malloc(10007);
@@ -29,6 +36,11 @@ __attribute__((noinline)) static void* parent_block(void) {
 
 __attribute__((noinline)) static void* small_parent_block(void) {
   void* volatile p = malloc(509);
+  return p;
+}
+
+__attribute__((noinline)) static void* lent_block(void) {
+  void* volatile p = malloc(10009);
   return p;
 }
 
@@ -72,6 +84,13 @@ static void raw_child(void) {
   _exit(0);
 }
 
+// A child of vfork. The calling thread waits, the others do not.
+__attribute__((noinline)) static void vforked_child(int n) {
+  free(lent[n]);
+  borrowed[n] = malloc(6007);
+  _exit(0);
+}
+
 static pid_t make_child(int way) {
   pid_t child = -1;
   switch (way) {
@@ -82,7 +101,8 @@ static pid_t make_child(int way) {
       if ((child = _Fork()) == 0) raw_child();
       break;
     case 2:
-      if ((child = vfork()) == 0) _exit(0);
+      if ((child = vfork()) == 0) vforked_child(vforked);
+      vforked++;
       break;
     case 3:
       if ((child = (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0)) == 0) raw_child();
@@ -101,12 +121,14 @@ int main(void) {
   int status;
   for (int i = 0; i < BLOCKS; i++) blocks[i] = parent_block();
   for (int i = 0; i < SMALL_BLOCKS; i++) small[i] = small_parent_block();
+  for (int i = 0; i < VFORKED; i++) lent[i] = lent_block();
   for (int i = 0; i < THREADS; i++) pthread_create(&threads[i], NULL, churn, NULL);
   alarm(2 * SECONDS);
   for (int i = 0; i < CHILDREN; i++) {
-    const pid_t child = make_child(i % 5);
+    const pid_t child = make_child(i % WAYS);
     if (child < 0 || waitpid(child, &status, 0) != child || status != 0) return 3;
   }
+  for (int i = 0; i < VFORKED; i += 2) free(borrowed[i]);
   // One that leaves through its exit handlers: it must not take the parent's segment along.
   const pid_t child = fork();
   if (child == 0) exit(0);
