@@ -137,6 +137,36 @@ TEST(Programs, TheFamilyBehavesAsWithoutUs) {
   EXPECT_EQ(dormant.Output(), bare.Output());
 }
 
+struct Allocator {
+  const char* name;
+  const char* library;
+  bool has_pvalloc;
+};
+
+class OtherAllocator : public testing::TestWithParam<Allocator> {};
+
+TEST_P(OtherAllocator, TheFamilyBehavesAsWithoutUs) {
+  const std::string library = std::string("/usr/lib/x86_64-linux-gnu/") + GetParam().library;
+  if (!std::filesystem::exists(library)) GTEST_SKIP() << library << " is not installed";
+  std::vector<std::string> command = {"conformance"};
+  if (!GetParam().has_pvalloc) command.emplace_back("without pvalloc");
+  const std::string both = "LD_PRELOAD=" CGOPROF_LIBRARY ":" + library;
+  const ProgramRun bare(command, {"LD_PRELOAD=" + library}, /*preload=*/false);
+  const ProgramRun exact(command, {both}, /*preload=*/false);
+  const ProgramRun sampled(command, {both, "CGOPROF_RATE=524288"}, /*preload=*/false);
+  ASSERT_TRUE(bare.Succeeded()) << bare.status();
+  EXPECT_GT(bare.Output().size(), 10000u);
+  EXPECT_NE(bare.Output(), ProgramRun(command, {}, /*preload=*/false).Output()) << "is it libc's after all?";
+  EXPECT_EQ(exact.Output(), bare.Output());
+  EXPECT_EQ(exact.SegmentFiles().size(), 1u);
+  EXPECT_EQ(sampled.Output(), bare.Output());
+}
+INSTANTIATE_TEST_SUITE_P(Programs, OtherAllocator,
+                         testing::Values(Allocator{"tcmalloc", "libtcmalloc_minimal.so.4", true},
+                                         Allocator{"jemalloc", "libjemalloc.so.2", false},
+                                         Allocator{"mimalloc", "libmimalloc.so.2", true}),
+                         [](const auto& info) { return std::string(info.param.name); });
+
 TEST(Programs, FreesByTheNamesOfC23AreFrees) {
   const ProgramRun run({"sized_free"});
   ASSERT_TRUE(run.Succeeded()) << run.status();
