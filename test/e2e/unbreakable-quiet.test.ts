@@ -1,6 +1,6 @@
 // Promise: inside a process that is profiled the library does next to nothing that the kernel notices: it takes pages of
-// its segment, reads the mappings when libraries come and go, and neither prints, nor waits, nor starts threads, nor
-// touches signal handlers or descriptors.
+// its segment, reads the mappings when libraries come and go, and neither prints, nor waits (but for another thread that
+// reads the mappings), nor starts threads, nor touches signal handlers or descriptors.
 import { existsSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it, type TestContext } from 'vitest';
 import { Workshop } from '../support/cgoprof.js';
