@@ -5,6 +5,7 @@
 #include <spawn.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -528,7 +529,10 @@ int InSmallSharedMemory(const char* size, void (*body)()) {
 constexpr uint64_t kManyBlocks = 4 * 20011;
 
 const std::vector<std::string> kKeepMany = {"keep_many"};
-const std::vector<std::string> kKeepManyOnAnOldKernel = {"old_kernel", CGOPROF_PROGRAMS "/keep_many"};
+// Linux 5.13, which does not know MADV_POPULATE_WRITE, and 4.13, which does not know MADV_WIPEONFORK either.
+const std::string kWithoutPopulateWrite = "23", kWithoutWipeOnFork = "18";
+const std::vector<std::string> kKeepManyOnAnOldKernel = {"old_kernel", kWithoutPopulateWrite,
+                                                         CGOPROF_PROGRAMS "/keep_many"};
 
 void ExpectAllButWhatFoundNoRoom(const std::vector<std::string>& command) {
   const ProgramRun run(command, {"CGOPROF_PROFILE=keep_many"});
@@ -581,11 +585,79 @@ TEST(Programs, NothingIsLostOnAnOldKernel) {
 }
 
 TEST(Programs, AFileThatTookTheSegmentsNameIsLeftAlone) {
-  const ProgramRun run({"old_kernel", CGOPROF_PROGRAMS "/replaced_segment"}, {"CGOPROF_PROFILE=replaced_segment"});
+  const ProgramRun run({"old_kernel", kWithoutPopulateWrite, CGOPROF_PROGRAMS "/replaced_segment"},
+                       {"CGOPROF_PROFILE=replaced_segment"});
   ASSERT_TRUE(run.Succeeded()) << run.status();
   const Segment segment = run.Read();
   ExpectNothingLost(segment);
   EXPECT_EQ(OfSize(segment, 211), (Totals{20011, 0}));
+}
+
+// ---- Ways to fail to start ----
+
+// The program runs on, and the library says in a word why it is not recorded.
+void ExpectFailure(const ProgramRun& run, const std::string& why) {
+  EXPECT_TRUE(run.Succeeded()) << run.status();
+  EXPECT_EQ(run.Output(), why + "\n");
+  EXPECT_TRUE(run.SegmentFiles().empty());
+}
+
+TEST(Programs, AStartThatSucceedsSaysNothing) {
+  const ProgramRun run({"start_failure"});
+  EXPECT_TRUE(run.Succeeded()) << run.status();
+  EXPECT_EQ(run.Output(), "");
+  EXPECT_EQ(OfSize(run.Read(), 1009), (Totals{101, 101}));
+}
+
+TEST(Programs, AKernelThatCannotWipePagesOnForkIsAFailureToStart) {
+  ExpectFailure(ProgramRun({"old_kernel", kWithoutWipeOnFork, CGOPROF_PROGRAMS "/start_failure"},
+                           {"CGOPROF_PROFILE=start_failure"}),
+                "kernel");
+}
+
+// What a process and those it starts may map, until the end of the scope.
+class AddressSpaceLimit {
+ public:
+  explicit AddressSpaceLimit(rlim_t bytes) {
+    getrlimit(RLIMIT_AS, &before_);
+    const struct rlimit limit = {bytes, before_.rlim_max};
+    EXPECT_EQ(setrlimit(RLIMIT_AS, &limit), 0);
+  }
+  ~AddressSpaceLimit() { setrlimit(RLIMIT_AS, &before_); }
+
+ private:
+  struct rlimit before_ = {};
+};
+
+TEST(Programs, TooLittleAddressSpaceIsAFailureToStart) {
+  const AddressSpaceLimit limit(256 << 20);
+  ExpectFailure(ProgramRun({"start_failure"}), "address-space");
+  const ProgramRun sampled({"start_failure"}, {"CGOPROF_RATE=524288"});
+  EXPECT_EQ(sampled.Output(), "") << "the segment of a sampled run fits";
+  EXPECT_EQ(sampled.SegmentFiles().size(), 1u);
+}
+
+constexpr int kNoOverlay = 78;
+
+// In a child with mounts of its own, because there may be no such file system here otherwise.
+void ExpectFailureOnAnOverlay() {
+  const TempDir place;
+  for (const char* name : {"/lower", "/upper", "/work", "/merged"})
+    ASSERT_TRUE(mkdir((place.path() + name).c_str(), 0700) == 0);
+  const std::string merged = place.path() + "/merged";
+  const std::string layers =
+      "lowerdir=" + place.path() + "/lower,upperdir=" + place.path() + "/upper,workdir=" + place.path() + "/work";
+  if (mount("none", merged.c_str(), "overlay", 0, layers.c_str()) != 0) _exit(kNoOverlay);
+  ExpectFailure(ProgramRun({"start_failure"}, {"CGOPROF_DIR=" + merged}), "file-system");
+  EXPECT_TRUE(std::filesystem::is_empty(merged));
+  umount(merged.c_str());
+}
+
+TEST(Programs, AFileSystemThatCopiesOnWriteIsAFailureToStart) {
+  const int status = InSmallSharedMemory(kSoonFull, &ExpectFailureOnAnOverlay);
+  if (status == kNoNamespaces) GTEST_SKIP() << "namespaces cannot be made here";
+  if (status == kNoOverlay) GTEST_SKIP() << "overlays cannot be mounted here";
+  EXPECT_EQ(status, 0);
 }
 
 // ---- Which processes, and what becomes of the file ----
