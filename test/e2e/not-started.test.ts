@@ -1,6 +1,6 @@
 // Promise: where the library cannot make its segment, the program runs on without it, and `ps` and `heap` say why.
 import { spawnSync } from 'node:child_process';
-import { rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Workshop } from '../support/cgoprof.js';
 import { buildTargetAside } from '../support/profiled-target.js';
@@ -8,22 +8,31 @@ import { Service } from '../support/service.js';
 
 let shop: Workshop;
 let service: string;
+let oldKernel: string;
 beforeAll(async () => {
   service = await buildTargetAside('service');
   shop = new Workshop();
+  const source = new URL('../native/preload/programs/old_kernel.c', import.meta.url);
+  oldKernel = shop.compile('old_kernel', readFileSync(source, 'utf8'));
 });
 afterAll(() => shop.remove());
 
 const OWN_MOUNTS = ['unshare', '--user', '--map-root-user', '--mount'];
-const canMount =
-  spawnSync(OWN_MOUNTS[0] ?? '', [...OWN_MOUNTS.slice(1), 'mount', '-t', 'tmpfs', 'none', '/mnt']).status === 0;
+const canMountBy = (script: string): boolean =>
+  spawnSync(OWN_MOUNTS[0] ?? '', [...OWN_MOUNTS.slice(1), 'sh', '-ec', script]).status === 0;
+const canMount = canMountBy('mount -t tmpfs none /mnt');
 
-/** The service, started by a shell that prepares the failure; $DIR is CGOPROF_DIR. */
+/** Mounts on $DIR a file system that copies on write. */
+const OVERLAY = `mkdir -m 700 $DIR; mount -t tmpfs none /mnt; mkdir -m 700 /mnt/lower /mnt/upper /mnt/work;
+  mount -t overlay -o lowerdir=/mnt/lower,upperdir=/mnt/upper,workdir=/mnt/work none $DIR;`;
+const canMountOverlay = canMountBy(`mount -t tmpfs none /tmp; DIR=/tmp/dir; ${OVERLAY}`);
+
+/** The service, started by a shell that prepares the failure; $DIR is CGOPROF_DIR. "$@" is what starts the service. */
 async function expectNotStarted(prepare: string, why: string, hint: RegExp): Promise<void> {
   const DIR = shop.path('elsewhere');
   rmSync(DIR, { recursive: true, force: true });
-  const command = ['sh', '-c', `${prepare} exec ${service}`];
-  const env = { DIR, CGOPROF_DIR: DIR };
+  const command = ['sh', '-c', `${prepare} exec "$@" ${service}`];
+  const env = { DIR, CGOPROF_DIR: DIR, OLD_KERNEL: oldKernel };
   const running = await Service.run(shop, ['--rate', '1'], canMount ? [...OWN_MOUNTS, ...command] : command, { env });
   await running.obey('grow');
 
@@ -39,6 +48,7 @@ async function expectNotStarted(prepare: string, why: string, hint: RegExp): Pro
 it.each([
   ['mkdir $DIR; chmod 755 $DIR;', 'its directory could not be made, or is not its user’s alone', /mode 700/],
   ['ulimit -f 1;', 'the process may not write files that long', /ulimit -f unlimited/],
+  ['set -- $OLD_KERNEL 18;', 'the kernel cannot keep it from forked children', /Linux 4\.14/], // MADV_WIPEONFORK
 ])('after %s', expectNotStarted);
 
 it.runIf(canMount).each([
@@ -49,3 +59,11 @@ it.runIf(canMount).each([
     /writable to the process/,
   ],
 ])('after %s', expectNotStarted);
+
+it.runIf(canMountOverlay)('on a file system that copies on write', () =>
+  expectNotStarted(
+    OVERLAY,
+    'its directory lies on a file system that may run out of room for pages that were taken',
+    /Only tmpfs, ramfs, ext4 and xfs/,
+  ),
+);
