@@ -1,8 +1,10 @@
 // Promise: a program may be killed at any moment. What was known of it until then can still be read, and is true but for
 // the one block that each of its threads was about to book.
 //
-// `npm run stress` sets CGOPROF_KILLS, to kill more often.
+// `npm run stress` sets CGOPROF_KILLS, to kill more often. The moments are drawn anew each time; CGOPROF_SEED, from the
+// message of a failure, draws the same ones again.
 import type { ChildProcess } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -10,8 +12,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { native, type Segment, type SegmentBucket } from '../../src/native-binding.js';
 import { Workshop } from '../support/cgoprof.js';
+import { generator } from '../support/random.js';
 
 const KILLS = Number(process.env.CGOPROF_KILLS ?? 50);
+const SEED = Number(process.env.CGOPROF_SEED ?? randomInt(2 ** 32));
 const LONGEST_MS = 30;
 const START_MS = 10; // it takes a few
 const TIMEOUT_MS = 120_000 + KILLS * 1_000;
@@ -137,29 +141,39 @@ async function killAt(moment: (child: ChildProcess) => Promise<unknown>): Promis
   expect(await finished).toMatchObject({ signal: 'SIGKILL' });
 }
 
+/** Has the program killed as often as it is to be, and everything looked at each time. */
+async function killOften(longestMs: number, killAndLook: (afterMs: number) => Promise<void>): Promise<void> {
+  const random = generator(SEED);
+  for (let kill = 0; kill < KILLS; kill++) {
+    const afterMs = random() * longestMs;
+    try {
+      await killAndLook(afterMs);
+    } catch (cause) {
+      throw new Error(`kill ${kill}, after ${afterMs} ms; CGOPROF_SEED=${SEED} draws the same moments`, { cause });
+    }
+    shop.removeSegments();
+  }
+}
+
 it(
   `a program that was killed at any of ${KILLS} moments leaves a segment that is right`,
-  async () => {
-    for (let kill = 0; kill < KILLS; kill++) {
+  () =>
+    killOften(LONGEST_MS, async (afterMs) => {
       await killAt(async ({ stdout }) => {
         await once(stdout as Readable, 'data'); // its threads have been started
-        await sleep(Math.random() * LONGEST_MS);
+        await sleep(afterMs);
       });
       expectTrue(readSegment());
-      shop.removeSegments();
-    }
-  },
+    }),
   TIMEOUT_MS,
 );
 
 it(
   `... and at ${KILLS} moments while it starts, one that is right or not ready, or none`,
-  async () => {
-    for (let kill = 0; kill < KILLS; kill++) {
-      await killAt(() => sleep(Math.random() * START_MS));
+  () =>
+    killOften(START_MS, async (afterMs) => {
+      await killAt(() => sleep(afterMs));
       if (shop.segmentNames().length > 0) expectTrueOrUnready();
-      shop.removeSegments();
-    }
-  },
+    }),
   TIMEOUT_MS,
 );
