@@ -1,13 +1,14 @@
 // Promise: a service may make child processes in every way there is. None crashes, none changes what the service's own
 // profile says, and none is profiled unless that is asked for.
-import { readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import { readdirSync, realpathSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { ProcessRow } from '../../src/present/ps-table.js';
 import { Workshop } from '../support/cgoprof.js';
 import { check, rawSamples } from '../support/go-pprof.js';
 import { buildTargetAside } from '../support/profiled-target.js';
-import { Service, until } from '../support/service.js';
+import { untilLooked } from '../support/run-looks.js';
+import { Service } from '../support/service.js';
 import { allInUse, samplesAt, siteOf, total } from '../support/sites.js';
 
 let shop: Workshop;
@@ -92,13 +93,6 @@ it('a run that leaves more than 256 MiB says how many processes are missing', as
   expect(inProfile[0]?.values[2]).toBe(processes - missing);
 });
 
-/** Waits until `cgoprof run` has looked at its segments a few times more: each look reads at least a file. */
-async function looks(runPid: number | undefined): Promise<void> {
-  const reads = (): number => Number(/^syscr: (\d+)$/m.exec(readFileSync(`/proc/${runPid}/io`, 'utf8'))?.[1]);
-  const before = reads();
-  await until(() => reads() > before + 20);
-}
-
 describe('a service that executes itself', () => {
   const HELD = siteOf('service', 'held');
 
@@ -130,7 +124,7 @@ describe('a service that executes itself', () => {
     expect((await processes()).map(({ pid, state }) => ({ pid, state }))).toEqual([
       { pid: service.pid, state: 'died' },
     ]);
-    await looks(service.process.pid);
+    await untilLooked(shop.segments);
     const note = `cgoprof: pid ${service.pid} executed another program, which was not profiled (see --follow); what is known of it ends there`;
     const { code: status, stderr: said } = await service.end('return');
     expect([status, said]).toEqual([0, expect.stringContaining(`${note}\n`)]);
@@ -144,7 +138,7 @@ describe('a service that executes itself', () => {
     const service = await Service.run(shop, args, [bash, '-c', script]);
     service.tell('');
     await service.line(/^other$/m);
-    await looks(service.process.pid);
+    await untilLooked(shop.segments);
     const note = `cgoprof: pid ${service.pid} executed another program, which was not profiled; what is known of it ends there\n`;
     expect(await service.end('')).toMatchObject({ code: 0, stderr: expect.stringContaining(note) });
   });
