@@ -52,7 +52,8 @@ export function startFailureOf(mappingName: string): string | undefined {
   return MAPPING_NAME.exec(mappingName)?.[1];
 }
 
-export function startFailure(pid: number, word: string): CgoprofError {
+/** @param pid Or several, as a list for people. */
+export function startFailure(pid: number | string, word: string): CgoprofError {
   const { why, unseen, hint } = REASONS[word] ?? {
     why: `its library says '${word}'`,
     hint: 'Is the tool older than the library?',

@@ -1,6 +1,7 @@
 /**
- * Looks at the segments of a run while its command runs, because two things cannot be seen any more once it has ended:
- * that a process executed another program, and so gave up what it had held, and that somebody removed a segment.
+ * Looks at the processes of a run while its command runs, because three things cannot be seen any more once it has ended:
+ * that one executed another program, and so gave up what it had held, that somebody removed a segment, and why one has
+ * none.
  */
 import { basename } from 'node:path';
 import type { Context } from '../context.js';
@@ -10,6 +11,7 @@ import { hasMapped, SEGMENT_NAME, segmentFiles } from './find-segments.js';
 import { mappedSegments } from './mapped-segments.js';
 import { readLivingStat } from './processes.js';
 import { readSegmentHeader } from './read-segment.js';
+import { type FailedProcess, FailureWatch } from './watch-failures.js';
 
 /** What happens between two looks is missed: an exec right before the end. */
 const LOOK_EVERY_MS = 250;
@@ -34,6 +36,7 @@ export class RunWatch {
   readonly #others = new Set<string>();
   /** Segments of processes that executed another program, each as when it was made. */
   readonly #executed = new Map<string, bigint>();
+  readonly #failures: FailureWatch;
   #removed = 0;
   #timer: NodeJS.Timeout | undefined;
 
@@ -41,7 +44,9 @@ export class RunWatch {
     private readonly context: Context,
     private readonly native: NativeBinding,
     private readonly runId: string,
-  ) {}
+  ) {
+    this.#failures = new FailureWatch(context.procRoot, runId);
+  }
 
   start(): void {
     this.#timer = setInterval(() => this.look(), LOOK_EVERY_MS);
@@ -63,9 +68,15 @@ export class RunWatch {
     return this.#removed;
   }
 
+  /** Processes that were to be profiled and could not be. */
+  get failed(): readonly FailedProcess[] {
+    return this.#failures.failed;
+  }
+
   /** Looks once. Whatever goes wrong, the command is not to suffer from it. */
   look(): void {
     try {
+      this.#failures.look();
       const listed = new Set(segmentFiles(this.context));
       for (const [path, watched] of this.#living) this.#check(path, watched);
       for (const path of this.#ended) {

@@ -25,6 +25,8 @@ export interface EndOfRun {
   readonly profile: string;
   readonly endedAt: Date;
   readonly segments: readonly FoundSegment[];
+  /** Why processes that were to be profiled were not, as far as that was seen; was said already. */
+  readonly failures: readonly CgoprofError[];
   readonly go: { readonly last: DatedProfile | undefined; readonly error: unknown };
   /** What else a reader of the profile must know; was said already. */
   readonly notes: readonly string[];
@@ -89,12 +91,15 @@ function datedGoSide(context: Context, { go, endedAt }: EndOfRun): (DatedProfile
   return undefined;
 }
 
-function nothingProfiled({ what, profile, segments }: EndOfRun): CgoprofError {
+function nothingProfiled({ what, profile, segments, failures }: EndOfRun): CgoprofError {
   if (segments.length > 0) return new CgoprofError({ what, why: 'no segment of it could be read' });
+  if (failures[0]) {
+    return new CgoprofError({ what, why: 'nothing was profiled, for the reason above', hint: failures[0].hint });
+  }
   const chosen = profile === 'go' ? 'no Go program among its processes' : `no process ${profile}`;
   return new CgoprofError({
     what,
-    why: `nothing was profiled: ${profile === 'all' ? 'no process of it' : chosen} loaded libcgoprof.so`,
+    why: `nothing was profiled: ${profile === 'all' ? 'no process of it' : chosen} left a segment`,
     hint: 'Is it statically linked, started elsewhere, or without room in /dev/shm? --profile NAME chooses a program that is not Go.',
   });
 }

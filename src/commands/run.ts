@@ -8,9 +8,11 @@ import type { FoundSegment } from '../collect/find-segments.js';
 import { type GoSource, parseGoSource } from '../collect/go-heap.js';
 import { runEnvironment } from '../collect/preload-environment.js';
 import { findRunSegments, newRunId, removeSpent } from '../collect/run-segments.js';
+import { startFailure } from '../collect/start-failure.js';
+import type { FailedProcess } from '../collect/watch-failures.js';
 import { RunWatch } from '../collect/watch-run.js';
 import { type Context, type Ending, say } from '../context.js';
-import { EXIT_FAILED, usageError } from '../errors.js';
+import { type CgoprofError, EXIT_FAILED, usageError } from '../errors.js';
 import { checkOutput, STDOUT } from '../present/output.js';
 import { watchGoSide } from './run-go-side.js';
 import { writeRunOutput } from './run-output.js';
@@ -52,9 +54,14 @@ export async function run(context: Context, commandLine: readonly string[], opti
   const segments = findRunSegments(context, native, runId);
 
   const executed = segments.filter((segment) => watch.hasExecuted(segment)).map(({ header }) => header.pid);
-  const notes = [...executedNote(executed, follow), ...(output === undefined ? [] : removedNote(watch, segments))];
+  const failures = groupFailures(watch.failed);
+  const notes = [
+    ...executedNote(executed, follow),
+    ...failures.map(({ message }) => message),
+    ...(output === undefined ? [] : removedNote(watch, segments)),
+  ];
   for (const note of notes) say(context, note);
-  const end = { what, profile, endedAt, segments, go, notes, showPlumbing };
+  const end = { what, profile, endedAt, segments, failures, go, notes, showPlumbing };
   const done = output === undefined || (await writeRunOutput(context, native, { ...end, output }));
   const kept = removeSpent(segments, ending, done && context.env.CGOPROF_KEEP !== '1');
   sayKept(context, what, ending, kept);
@@ -74,9 +81,22 @@ function checkOptions(context: Context, { output, go }: RunOptions): GoSource {
 
 function executedNote(pids: readonly number[], follow: boolean): string[] {
   if (pids.length === 0) return [];
-  const shown = pids.slice(0, 8).join(', ') + (pids.length > 8 ? ` and ${pids.length - 8} more` : '');
   const hint = follow ? '' : ' (see --follow)';
-  return [`pid ${shown} executed another program, which was not profiled${hint}; what is known of it ends there`];
+  const what = 'executed another program, which was not profiled';
+  return [`pid ${pidList(pids)} ${what}${hint}; what is known of it ends there`];
+}
+
+/** One for each reason. */
+function groupFailures(failed: readonly FailedProcess[]): CgoprofError[] {
+  const words = [...new Set(failed.map(({ word }) => word))];
+  return words.map((word) => {
+    const pids = failed.filter((one) => one.word === word).map(({ pid }) => pid);
+    return startFailure(pidList(pids), word);
+  });
+}
+
+function pidList(pids: readonly number[]): string {
+  return pids.slice(0, 8).join(', ') + (pids.length > 8 ? ` and ${pids.length - 8} more` : '');
 }
 
 /**

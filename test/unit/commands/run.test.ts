@@ -6,7 +6,7 @@ import { Profile } from 'pprof-format';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type RunOptions, run } from '../../../src/commands/run.js';
 import type { Segment } from '../../../src/native-binding.js';
-import { codedError, FakeWorld, GO_PROGRAM } from '../../support/fake-world.js';
+import { codedError, FakeWorld, GO_PROGRAM, mapsLine } from '../../support/fake-world.js';
 import { goProfile } from '../../support/go-profile-fixture.js';
 import { serve } from '../../support/http-server.js';
 import { readProfile } from '../../support/read-profile.js';
@@ -142,12 +142,12 @@ describe('run -o', () => {
   });
 
   it.each([
-    ['go', undefined, 'no Go program among its processes loaded'],
-    ['NAME', 'worker', 'no process worker loaded'],
-    ['all', 'all', 'no process of it loaded'],
+    ['go', undefined, 'no Go program among its processes'],
+    ['NAME', 'worker', 'no process worker'],
+    ['all', 'all', 'no process of it'],
   ])('fails when nothing was profiled, with --profile %s', async (_, profile, why) => {
     expect(await sh('exit 0', { output, profile })).toEqual({ code: 1 });
-    expect(world.err).toContain(`cgoprof: run: sh: nothing was profiled: ${why} libcgoprof.so\n`);
+    expect(world.err).toContain(`cgoprof: run: sh: nothing was profiled: ${why} left a segment\n`);
     expect(existsSync(output)).toBe(false);
   });
 
@@ -197,6 +197,32 @@ describe('run -o', () => {
     const context = world.context({ env, loadNative: async () => native });
     expect(await run(context, ['sh', '-c', SEGMENT()], { ...OPTIONS, output })).toEqual({ code: 1 });
     expect(world.err).toContain('run: sh: no segment of it could be read');
+  });
+});
+
+describe('run names the processes that it could not profile', () => {
+  const OURS = 'for process in $DIR/proc/7?; do printf "CGOPROF_RUN_ID=$CGOPROF_RUN_ID\\0" >$process/environ; done';
+  const failed = (pid: number, word: string): void =>
+    world.process(pid, { maps: mapsLine(`/memfd:cgoprof-failed-${word} (deleted)`, pid) });
+
+  it('once for each reason, a few by their pids', async () => {
+    for (let pid = 70; pid < 80; pid++) failed(pid, pid === 75 ? 'file' : 'no-room');
+    expect(await sh(`${OURS}; ${SEGMENT()}`, { output })).toEqual({ code: 0 });
+    const said = world.err.split('\n').filter((line) => line.includes('not profiled'));
+    expect(said.sort()).toEqual([
+      expect.stringMatching(/^cgoprof: pid 7\d(, 7\d){7} and 1 more: not profiled: .* there was no room for it$/),
+      'cgoprof: pid 75: not profiled: it could not make a segment: its file could not be made',
+    ]);
+  });
+
+  it('and takes that for the reason if there is nothing else', async () => {
+    failed(70, 'no-room');
+    expect(await sh(OURS, { output })).toEqual({ code: 1 });
+    expect(world.err.split('\n').slice(1)).toEqual([
+      'cgoprof: run: sh: nothing was profiled, for the reason above',
+      expect.stringContaining('df -h /dev/shm'),
+      '',
+    ]);
   });
 });
 
