@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <string_view>
+#include <tuple>
 
 #include "addon/input_file.h"
 #include "addon/safe_text.h"
@@ -119,7 +120,14 @@ NativeError CheckHeader(const Header& header, uint64_t real_bytes) {
 }
 
 // Two reads that agree are a picture of the moment between them, in whatever order the kernel copied: see Bucket.
-bool IsSnapshot(const Bucket& earlier, const Bucket& later) { return memcmp(&earlier, &later, sizeof(Bucket)) == 0; }
+// By fields: a copy of a bucket need not have its padding.
+bool IsSnapshot(const Bucket& earlier, const Bucket& later) {
+  const auto fields = [](const Bucket& b) {
+    return std::tie(b.hash, b.stack, b.depth, b.kind, b.flags, b.size_class, b.published, b.allocs.blocks,
+                    b.allocs.bytes, b.frees.blocks, b.frees.bytes);
+  };
+  return fields(earlier) == fields(later);
+}
 
 // One that never counted anything is reserved, or new.
 bool IsInUse(const Bucket& bucket) { return bucket.published != 0 && bucket.allocs.blocks != 0; }
