@@ -278,7 +278,7 @@ std::string CodeOfFileNamed(const std::string& name, const std::string& content)
   EXPECT_NE(mkdtemp(directory.data()), nullptr);
   const std::string path = directory + "/" + name;
   std::ofstream(path) << content;
-  const std::string code = ReadSegmentHeader(path.c_str()).error.code;
+  std::string code = ReadSegmentHeader(path.c_str()).error.code;
   EXPECT_EQ(ReadSegment(path.c_str()).error.code, code);
   EXPECT_EQ(unlink(path.c_str()) | rmdir(directory.c_str()), 0);
   return code;
