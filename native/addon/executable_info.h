@@ -22,8 +22,8 @@ struct ExecutableInfo {
   std::string interpreter;  // PT_INTERP, or the script's #! interpreter; safe text
   bool is_go = false;       // carries a Go build-id note: name "Go", type 4 (cmd/link/internal/ld/elf.go)
   // Defines malloc for the whole process, and is an allocator: it also knows the size of a block, which a wrapper that
-  // passes on to the next malloc leaves to that. Or defines malloc and free for itself alone, hidden from libraries, and
-  // has no way to pass on; once stripped, that is not told any more.
+  // passes on to the next malloc leaves to that. Or defines malloc and free for itself alone, hidden from libraries,
+  // and has no way to pass on; once stripped, that is not told any more.
   bool has_own_malloc = false;
   bool has_capabilities = false;  // carries the attribute security.capability
 };
