@@ -28,6 +28,11 @@ void CallBelowZeros(size_t bytes, CallNext* next, cgoprof::Call* call);
 CallNext CallWithoutFramePointer;
 // Calls call->through, from a frame without frame pointer that holds 120 bytes of zeros.
 CallNext CallThroughZeros;
+// Calls `next` on another stack, which ends at `top`; where walks of it end.
+void CallOnStack(char* top, CallNext* next, cgoprof::Call* call);
+// Two that are alike: both call CallWithoutFramePointer.
+CallNext CallFromHere;
+CallNext CallFromThere;
 }
 
 __asm__(R"(
@@ -79,6 +84,37 @@ CallThroughZeros:
         .cfi_adjust_cfa_offset -120
         ret
         .cfi_endproc
+
+CallOnStack:
+        .cfi_startproc
+        push    %rbp
+        .cfi_def_cfa_offset 16
+        .cfi_offset %rbp, -16
+        mov     %rsp, %rbp
+        .cfi_def_cfa_register %rbp
+        .cfi_undefined %rip
+        mov     %rdi, %rsp
+        mov     %rdx, %rdi
+        call    *%rsi
+        leave
+        .cfi_def_cfa %rsp, 8
+        ret
+        .cfi_endproc
+
+        .macro  calling_without_frame_pointer
+        .cfi_startproc
+        sub     $8, %rsp
+        .cfi_adjust_cfa_offset 8
+        call    CallWithoutFramePointer
+        add     $8, %rsp
+        .cfi_adjust_cfa_offset -8
+        ret
+        .cfi_endproc
+        .endm
+CallFromHere:
+        calling_without_frame_pointer
+CallFromThere:
+        calling_without_frame_pointer
 )");
 
 namespace cgoprof {
@@ -160,6 +196,22 @@ TEST_F(StackMemoWalk, SeesThatASavedFramePointerIsAnother) {
     EXPECT_TRUE(call.sp == sp || i == 0) << "the stacks are not as alike as they should be";
     sp = call.sp;
   }
+}
+
+// Of another stack all that is remembered may still be true.
+TEST_F(StackMemoWalk, SeesThatItIsOnAnotherStack) {
+  constexpr size_t kBytes = 1 << 18;
+  char* const stacks =
+      static_cast<char*>(mmap(nullptr, 2 * kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  ASSERT_NE(stacks, MAP_FAILED);
+  for (int i = 0; i < 8; i++) {
+    Call call = {};
+    call.capture = &Capture;
+    const int stack = i / 4;  // the first is walked often enough to be remembered
+    CallOnStack(stacks + (stack + 1) * kBytes, stack == 0 ? &CallFromHere : &CallFromThere, &call);
+    ExpectWhole(call);
+  }
+  munmap(stacks, 2 * kBytes);
 }
 
 // A place for libraries, each of which covers all of the one before it.
