@@ -1,55 +1,34 @@
-// The recorder without its hooks: when a recording is skipped, and when one is not.
+// The recorder without its hooks: what is booked, put back, and shared by threads.
 #include "preload/recorder.h"
 
 #include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <array>
 #include <atomic>
-#include <functional>
 #include <random>
 #include <thread>
 #include <vector>
 
-#include "temp_dir.h"
+#include "recorder_child.h"
 
 namespace cgoprof {
 namespace {
-
-// One recorder exists per process and cannot be stopped, so each test runs in a child and reports by its exit status.
-int InChild(const std::function<bool(const Header&)>& body, const SegmentCapacity& capacity = CapacityFor(524288)) {
-  TempDir dir;
-  const pid_t child = fork();
-  if (child == 0) {
-    const bool started = StartRecorder({dir.path().c_str(), 1, 0, capacity}, /*is_go=*/false);
-    _exit(started && body(*RecorderHeader()) ? 0 : 1);
-  }
-  int status = -1;
-  EXPECT_EQ(waitpid(child, &status, 0), child);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
 
 __attribute__((noinline)) void Record(uintptr_t address) {
   RecordAlloc(reinterpret_cast<void*>(address), 101, CGOPROF_HOOK_FRAME());
 }
 
-template <typename T>
-const T* Records(const Header& header, RegionId region) {
-  return reinterpret_cast<const T*>(reinterpret_cast<const char*>(&header) + header.regions[region].offset);
-}
-
 // What the segment has booked, and that each bucket's bytes are those of its blocks, which are all of one size.
 struct Booked {
   explicit Booked(const Header& header) {
-    const Bucket* buckets = Records<Bucket>(header, kBuckets);
+    const Bucket* buckets = RecordsOf<Bucket>(header, kBuckets);
     for (uint64_t i = 0; i < header.regions[kBuckets].used; i++) {
       const Bucket& bucket = buckets[i];
       allocs += bucket.allocs.blocks;
       frees += bucket.frees.blocks;
       consistent &= bucket.allocs.bytes * bucket.frees.blocks == bucket.frees.bytes * bucket.allocs.blocks;
     }
-    const LiveEntry* entries = Records<LiveEntry>(header, kLiveEntries);
+    const LiveEntry* entries = RecordsOf<LiveEntry>(header, kLiveEntries);
     for (uint64_t i = 0; i < header.regions[kLiveEntries].used; i++) live += entries[i].address != kLiveFree;
   }
   uint64_t allocs = 0, frees = 0, live = 0;
@@ -57,32 +36,43 @@ struct Booked {
 };
 
 TEST(Recorder, RecordsWhatIsAllocatedAndFreed) {
-  EXPECT_EQ(0, InChild([](const Header& header) {
-              Record(0x10000);
-              Record(0x20000);
-              LiveBlock taken;
-              const bool found = TakeBlock(reinterpret_cast<void*>(0x10000), &taken) && taken.size == 101;
-              return found && Booked(header).allocs == 2;
-            }));
+  const auto body = [](const Header& header) {
+    Record(0x10000);
+    Record(0x20000);
+    LiveBlock taken = {};
+    EXPECT_TRUE(TakeBlock(reinterpret_cast<void*>(0x10000), &taken));
+    EXPECT_EQ(taken.size, 101u);
+    CountFree(taken);
+    EXPECT_EQ(Booked(header).allocs, 2u);
+    EXPECT_EQ(Booked(header).frees, 1u);
+    EXPECT_EQ(Booked(header).live, 1u);
+  };
+  EXPECT_EQ(0, InRecordingChild(CapacityFor(524288), body));
 }
 
 TEST(Recorder, CountsABlockWhoseFreeWentPastIt) {
-  EXPECT_EQ(0, InChild([](const Header& header) {
-              Record(0x10000);
-              Record(0x10000);
-              return header.counters[kMissedFrees] == 1 && Booked(header).allocs == 2;
-            }));
+  const auto body = [](const Header& header) {
+    Record(0x10000);
+    Record(0x10000);
+    EXPECT_EQ(header.counters[kMissedFrees], 1u);
+    EXPECT_EQ(Booked(header).allocs, 2u);
+  };
+  EXPECT_EQ(0, InRecordingChild(CapacityFor(524288), body));
 }
 
 TEST(Recorder, APutBackBlockIsFoundAgain) {
-  EXPECT_EQ(0, InChild([](const Header&) {
-              Record(0x10000);
-              LiveBlock taken, again;
-              void* const block = reinterpret_cast<void*>(0x10000);
-              if (!TakeBlock(block, &taken) || TakeBlock(block, &again)) return false;
-              PutBlockBack(block, taken);
-              return TakeBlock(block, &again) && again.size == taken.size && again.bucket == taken.bucket;
-            }));
+  const auto body = [](const Header&) {
+    Record(0x10000);
+    LiveBlock taken = {}, again = {};
+    void* const block = reinterpret_cast<void*>(0x10000);
+    EXPECT_TRUE(TakeBlock(block, &taken));
+    EXPECT_FALSE(TakeBlock(block, &again));
+    PutBlockBack(block, taken);
+    EXPECT_TRUE(TakeBlock(block, &again));
+    EXPECT_EQ(again.size, taken.size);
+    EXPECT_EQ(again.bucket, taken.bucket);
+  };
+  EXPECT_EQ(0, InRecordingChild(CapacityFor(524288), body));
 }
 
 // An allocator's view of blocks that all threads share: who changes a block's state has it for himself until the next
@@ -148,19 +138,21 @@ class SharedBlocks {
 TEST(Recorder, EightThreadsThatFreeEachOthersBlocksLoseNothing) {
   SegmentCapacity capacity = CapacityFor(524288);
   capacity.live_heads = 64;
-  const auto is_exact = [](const Header& header) {
+  const auto body = [](const Header& header) {
     static SharedBlocks blocks;
     std::vector<std::thread> threads;
     for (uint32_t t = 1; t <= 8; t++) threads.emplace_back([t] { blocks.Churn(t, 30011); });
     for (std::thread& thread : threads) thread.join();
-    for (const CounterId id : {kDroppedBuckets, kDroppedLive, kMissedFrees}) {
-      if (header.counters[id] != 0) return false;
-    }
+    for (const CounterId id : {kDroppedBuckets, kDroppedLive, kMissedFrees}) EXPECT_EQ(header.counters[id], 0u) << id;
+    EXPECT_EQ(blocks.unknown_frees(), 0u);
+    EXPECT_GT(blocks.frees(), 1009u);
     const Booked booked(header);
-    return blocks.unknown_frees() == 0 && blocks.frees() > 1009 && booked.allocs == blocks.allocs() &&
-           booked.frees == blocks.frees() && booked.live == blocks.allocs() - blocks.frees() && booked.consistent;
+    EXPECT_EQ(booked.allocs, blocks.allocs());
+    EXPECT_EQ(booked.frees, blocks.frees());
+    EXPECT_EQ(booked.live, blocks.allocs() - blocks.frees());
+    EXPECT_TRUE(booked.consistent);
   };
-  EXPECT_EQ(0, InChild(is_exact, capacity));
+  EXPECT_EQ(0, InRecordingChild(capacity, body));
 }
 
 }  // namespace

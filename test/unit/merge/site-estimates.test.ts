@@ -9,6 +9,7 @@ import {
   unseenBytes,
 } from '../../../src/merge/site-estimates.js';
 import { goProfile } from '../../support/go-profile-fixture.js';
+import { generator } from '../../support/random.js';
 import { type BucketTable, symbolizedSegment } from '../../support/segment-fixture.js';
 
 const RATE = 524288;
@@ -138,17 +139,6 @@ test('what stays unseen: 0.95 = 1 - exp(-B / rate)', () => {
 });
 
 describe('against simulated truth', () => {
-  /** mulberry32: the same numbers in every run, so the tests below cannot fail by chance. */
-  function generator(seed: number): () => number {
-    let state = seed;
-    return () => {
-      state = (state + 0x6d2b79f5) | 0;
-      let t = Math.imul(state ^ (state >>> 15), 1 | state);
-      t ^= t + Math.imul(t ^ (t >>> 7), 61 | t);
-      return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-    };
-  }
-
   interface Population {
     readonly size: number;
     readonly blocks: number;
@@ -170,7 +160,7 @@ describe('against simulated truth', () => {
 
   const RUNS = 2000;
   function simulate(populations: readonly Population[]): BlockEstimate[] {
-    const random = generator(20261122);
+    const random = generator(20261122); // the same numbers in every run: nothing below can fail by chance
     const run = () => ofBuckets(populations.map((one) => sample(one, random)).filter(({ allocs }) => allocs !== 0));
     const none = { estimate: 0, standardError: 0 };
     const unseen = { bytes: { ...none, low: 0, high: unseenBytes(RATE) }, objects: none };

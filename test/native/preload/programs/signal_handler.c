@@ -1,7 +1,7 @@
 // Signal handlers that allocate and free, wherever in the recorder they interrupt an allocation, on signal stacks
-// below and above the thread's own and on that itself: three workers allocate by the same call sites, first under a storm of signals and then as
-// often in quiet. Needs an allocator that may be called in handlers (bump_allocator). Prints what the handlers
-// allocated and freed, and the blocks that the workers made in either part.
+// below and above the thread's own and on that itself: three workers allocate by the same call sites, first under a
+// storm of signals and then as often in quiet. Needs an allocator that may be called in handlers (bump_allocator).
+// Prints what the handlers allocated and freed, and the blocks that the workers made in either part.
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <signal.h>
