@@ -4,7 +4,8 @@
 // It is sound by induction. A call site's rule is a function of its PC alone, as long as the modules' generation is the
 // same. So where a walk meets a frame with the PC, SP and FP of a remembered one, and the words that the rule would
 // load are the same as then, the caller is the same too. What a remembered frame costs is those loads and comparisons,
-// which unlike a walk need not wait for each other. They need no check of bounds, as long as the window is the same.
+// which unlike a walk need not wait for each other. They need no check of bounds, as long as the window's end is the
+// same: whatever a step loads lies above the place of its PC.
 //
 // A walk reads the memo of the last one and writes the other of two, because it does not know how much of the old will
 // be taken over. Memos belong to nobody: a thread uses the one that its thread pointer hashes to, unless that is in
@@ -22,17 +23,17 @@
 
 namespace cgoprof {
 
-// Where a walk stands: Registers, but for SP as the place in the window that the PC was loaded from.
+// Where a walk stands: Registers, but for SP as the place that the PC was loaded from.
 struct Cursor {
   uintptr_t pc;
-  uintptr_t pc_at;  // offset in the window
+  uintptr_t pc_at;  // SP - 8
   uintptr_t fp;
 };
 inline bool operator==(const Cursor& a, const Cursor& b) { return a.pc == b.pc && a.pc_at == b.pc_at && a.fp == b.fp; }
 
 // A word that a step loaded.
 struct LoadedWord {
-  uintptr_t at;  // offset in the window
+  uintptr_t at;  // its address
   uintptr_t value;
 };
 
@@ -43,7 +44,7 @@ struct RememberedFrame {
 };
 
 struct RememberedStack {
-  StackWindow window;
+  uintptr_t window_last;
   uint16_t generation;
   uint32_t depth;
   RememberedFrame frames[kMaxStackDepth + 1];  // one more: where the walk went on
@@ -66,10 +67,12 @@ class StackMemo {
   RememberedStack stacks_[2];
 };
 
+inline uintptr_t WordAt(uintptr_t address) { return *reinterpret_cast<const uintptr_t*>(address); }
+
 // Whether the step from a remembered frame to the one after it would lead there again.
-inline bool StillLeadsTo(const RememberedFrame& frame, const StackWindow& window) {
+inline bool StillLeadsTo(const RememberedFrame& frame) {
   const Cursor& caller = (&frame + 1)->cursor;
-  return ((window.Word(caller.pc_at) ^ caller.pc) | (window.Word(frame.fp.at) ^ frame.fp.value)) == 0;
+  return ((WordAt(caller.pc_at) ^ caller.pc) | (WordAt(frame.fp.at) ^ frame.fp.value)) == 0;
 }
 
 }  // namespace cgoprof

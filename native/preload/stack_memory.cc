@@ -16,40 +16,41 @@ constexpr uint8_t kMostAttempts = 4;
 
 uintptr_t PageOf(uintptr_t address) { return address & ~(kProbePage - 1); }
 
-uintptr_t HomeEnd() {
+uintptr_t FindEnd() {
   const bool main_thread = RawSyscall(SYS_gettid) == RawSyscall(SYS_getpid);
   if (main_thread) return reinterpret_cast<uintptr_t>(__libc_stack_end) & ~uintptr_t{7};
   return reinterpret_cast<uintptr_t>(__builtin_thread_pointer());
 }
 
-// Works out the window of the thread's own stack; leaves `home` alone if sp is not on it.
-void FindHome(uintptr_t sp, HomeStack* home) {
-  home->attempts++;
-  const uintptr_t end = HomeEnd();
-  if (sp >= end || end - sp > kMostHomeBytes || !IsRangeReadable(sp, end)) return;
-  home->low = PageOf(sp);
-  home->high = end;
+// Whether `sp` is on the stack that ends at `end`, all of which from there on may be read.
+bool IsHome(uintptr_t sp, uintptr_t end, HomeStack* home) {
+  const uintptr_t low = __atomic_load_n(&home->low, __ATOMIC_RELAXED);
+  if (sp >= end) return false;
+  if (low != 0 && sp >= low) return true;
+  const uintptr_t known = low != 0 ? low : end;
+  if (known - sp > kMostHomeBytes) return false;
+  if (low == 0 && home->attempts++ >= kMostAttempts) return false;
+  if (!IsRangeReadable(sp, known)) return false;
+  __atomic_store_n(&home->low, PageOf(sp), __ATOMIC_RELAXED);
+  return true;
 }
 
 }  // namespace
 
 StackMemory::StackMemory(uintptr_t sp, HomeStack* home) {
-  if (home->high == 0 && home->attempts < kMostAttempts) FindHome(sp, home);
-  if (sp < home->low && home->low - sp <= kMostHomeBytes && IsRangeReadable(sp, home->low)) home->low = PageOf(sp);
-  if (sp >= home->low && sp < home->high) {
-    window_ = {home->low, home->high - home->low - sizeof(uintptr_t)};
-  } else {
-    // The word below sp is the return address that was just used, so its page is there.
-    window_ = {PageOf(sp - 8), kProbePage - sizeof(uintptr_t)};
-  }
+  uintptr_t end = home->end;
+  if (end == 0) home->end = end = FindEnd();
+  // The word below sp is the return address that was just used, so its page is there.
+  window_.start = PageOf(sp - sizeof(uintptr_t));
+  window_.last = (IsHome(sp, end, home) ? end : window_.start + kProbePage) - sizeof(uintptr_t);
 }
 
 bool StackMemory::Extend(uintptr_t address) {
-  const uintptr_t high = window_.start + window_.last + sizeof(uintptr_t);
+  const uintptr_t high = window_.last + sizeof(uintptr_t);
   if ((address & 7) != 0 || address < high || address - high > kMostWalkBytes) return false;
   const uintptr_t page_end = PageOf(address) + kProbePage;
   if (!IsRangeReadable(high, page_end)) return false;
-  window_.last = page_end - window_.start - sizeof(uintptr_t);
+  window_.last = page_end - sizeof(uintptr_t);
   return true;
 }
 

@@ -45,16 +45,17 @@ inline __attribute__((always_inline)) bool Unwinder::StepCached(const StackWindo
     if (at > window.last) return false;
   } else {
     if (site.kind() != FrameKind::kCfaFromFp) return false;
-    at = cursor->fp + static_cast<uintptr_t>(site.cfa_offset()) - sizeof(uintptr_t) - window.start;
+    at = cursor->fp + static_cast<uintptr_t>(site.cfa_offset()) - sizeof(uintptr_t);
     if (at > window.last || at <= cursor->pc_at || (at & 7) != 0) return false;
-    if (at + sizeof(uintptr_t) + static_cast<uintptr_t>(site.fp_offset()) > window.last) return false;
+    const uintptr_t fp_at = at + sizeof(uintptr_t) + static_cast<uintptr_t>(site.fp_offset());
+    if (fp_at > window.last || fp_at <= cursor->pc_at) return false;
   }
-  cursor->pc = window.Word(at);
+  cursor->pc = WordAt(at);
   cursor->pc_at = at;
   frame->fp = {at, cursor->pc};
   if (site.is_fp_saved()) {
     frame->fp.at = at + sizeof(uintptr_t) + static_cast<uintptr_t>(site.fp_offset());
-    frame->fp.value = cursor->fp = window.Word(frame->fp.at);
+    frame->fp.value = cursor->fp = WordAt(frame->fp.at);
   }
   frame->word = site.FrameWord(pc);
   return true;
@@ -62,31 +63,26 @@ inline __attribute__((always_inline)) bool Unwinder::StepCached(const StackWindo
 
 namespace {
 
-Cursor CursorAt(const Registers& registers, const StackWindow& window) {
-  return {registers.pc, registers.sp - sizeof(uintptr_t) - window.start, registers.fp};
-}
+Cursor CursorAt(const Registers& registers) { return {registers.pc, registers.sp - sizeof(uintptr_t), registers.fp}; }
 
-Registers RegistersAt(const Cursor& cursor, const StackWindow& window) {
-  return {cursor.pc, window.start + cursor.pc_at + sizeof(uintptr_t), cursor.fp};
-}
+Registers RegistersAt(const Cursor& cursor) { return {cursor.pc, cursor.pc_at + sizeof(uintptr_t), cursor.fp}; }
 
 }  // namespace
 
 // As long as it is simple. kDone if that was the whole stack; if not, leaves the first frame that is not simple.
 Unwinder::Step Unwinder::WalkCached(const StackWindow& window, Registers* registers, Stack* stack) const {
   const uint64_t generation = CallSiteCache::KeyOf(modules_->generation());
-  const StackWindow inside = window;
-  Cursor cursor = CursorAt(*registers, inside);
+  Cursor cursor = CursorAt(*registers);
   RememberedFrame frame;
   uint64_t* out = &stack->frames[stack->depth];
   uint64_t* const end = &stack->frames[kMaxStackDepth];
-  while (out != end && StepCached(inside, generation, &cursor, &frame)) *out++ = frame.word;
+  while (out != end && StepCached(window, generation, &cursor, &frame)) *out++ = frame.word;
   const uintptr_t pc = cursor.pc & kFramePcMask;
   PackedCallSite site(0);
   const bool outermost = out != end && cache_.Find(pc, generation, &site) && site.kind() == FrameKind::kEnd;
   if (outermost) *out++ = site.FrameWord(pc);
   stack->depth = static_cast<uint32_t>(out - stack->frames);
-  *registers = RegistersAt(cursor, inside);
+  *registers = RegistersAt(cursor);
   return outermost ? Step::kDone : Step::kContinue;
 }
 
@@ -97,9 +93,8 @@ uint32_t TakeOver(const RememberedStack& last, uint32_t at, Stack* stack) {
   const uint32_t room = kMaxStackDepth - stack->depth;
   const RememberedFrame* frame = &last.frames[at];
   const RememberedFrame* const end = frame + (last.depth - at < room ? last.depth - at : room);
-  const StackWindow window = last.window;
   uint64_t* out = &stack->frames[stack->depth];
-  for (; frame != end && StillLeadsTo(*frame, window); frame++) *out++ = frame->word;
+  for (; frame != end && StillLeadsTo(*frame); frame++) *out++ = frame->word;
   stack->depth = static_cast<uint32_t>(out - stack->frames);
   return static_cast<uint32_t>(frame - last.frames);
 }
@@ -112,10 +107,10 @@ bool Unwinder::WalkRemembered(const StackWindow& window, StackMemo* memo, Regist
   RememberedStack* next = memo->next();
   const uint16_t generation = modules_->generation();
   const uint64_t key = CallSiteCache::KeyOf(generation);
-  const uint32_t known = last.generation == generation && last.window == window ? last.depth : 0;
+  const uint32_t known = last.generation == generation && last.window_last == window.last ? last.depth : 0;
   uint32_t at = 0;      // in `last`: the first frame that is not further down than ours
   uint32_t common = 0;  // as many frames are as in `last`, and not in `next` yet
-  Cursor cursor = CursorAt(*registers, window);
+  Cursor cursor = CursorAt(*registers);
   while (true) {
     while (at < known && last.frames[at].cursor.pc_at < cursor.pc_at) at++;
     if (at < known && last.frames[at].cursor == cursor) {
@@ -133,11 +128,11 @@ bool Unwinder::WalkRemembered(const StackWindow& window, StackMemo* memo, Regist
     if (!StepCached(window, key, &cursor, frame)) break;
     stack->frames[stack->depth++] = frame->word;
   }
-  *registers = RegistersAt(cursor, window);
+  *registers = RegistersAt(cursor);
   if (common == last.depth && common == stack->depth) return false;
   memcpy(&next->frames[0], &last.frames[0], common * sizeof(RememberedFrame));
   next->frames[stack->depth].cursor = cursor;
-  next->window = window;
+  next->window_last = window.last;
   next->generation = generation;
   next->depth = stack->depth;
   return true;
@@ -173,7 +168,7 @@ Unwinder::Step Unwinder::StepSignal(StackMemory* memory, Registers* r, Stack* st
   }
   // The interrupted instruction is no return address; + 1 makes it look like one, as every frame word must.
   *r = {pc + 1, sp, fp};
-  HomeStack elsewhere = {0, 0, 255};
+  HomeStack elsewhere = kNoHome;
   *memory = StackMemory(sp, &elsewhere);
   return Step::kContinue;
 }

@@ -17,11 +17,11 @@ void ExpectWalksToItsEnd() {
   HomeStack home = {};
   const uintptr_t sp = FrameAddress();
   StackMemory memory(sp, &home);
-  ASSERT_NE(home.high, 0u);
+  ASSERT_NE(home.low, 0u);
   EXPECT_LE(home.low, sp);
-  EXPECT_GT(home.high, sp);
+  EXPECT_GT(home.end, sp);
   uintptr_t value, sum = 0;
-  for (uintptr_t address = sp; address + 8 <= home.high; address += 8) {
+  for (uintptr_t address = sp; address + 8 <= home.end; address += 8) {
     ASSERT_TRUE(memory.Load(address, &value));
     sum += value;
   }
@@ -36,13 +36,13 @@ TEST(StackMemory, ReadsTheMainThreadsStack) { ExpectWalksToItsEnd(); }
 TEST(StackMemory, ReadsAnotherThreadsStack) { std::thread(&ExpectWalksToItsEnd).join(); }
 #endif
 
-TEST(StackMemory, TheWindowIsKeptAndGrowsDown) {
+TEST(StackMemory, WhatIsKnownIsKeptAndGrowsDown) {
   HomeStack home = {};
   const uintptr_t sp = FrameAddress();
   StackMemory first(sp, &home);
   const HomeStack before = home;
   StackMemory deeper(sp - 3 * kProbePage, &home);
-  EXPECT_EQ(home.high, before.high);
+  EXPECT_EQ(home.end, before.end);
   EXPECT_EQ(home.low, before.low - 3 * kProbePage);
   EXPECT_EQ(home.attempts, 1);
 }
@@ -64,9 +64,40 @@ class GuardedPage {
   uintptr_t start_;
 };
 
+// A stack below the thread's own, which something unreadable parts from it.
+TEST(StackMemory, AnotherStackBelowIsNotTakenForTheThreadsOwn) {
+  const GuardedPage one, other;
+  const GuardedPage& above = one.start() > other.start() ? one : other;
+  const GuardedPage& below = one.start() > other.start() ? other : one;
+  for (const uintptr_t low : {above.start(), uintptr_t{0}}) {
+    HomeStack home = {above.end(), low, 0};
+    const StackMemory memory(below.start() + 64, &home);
+    EXPECT_EQ(memory.window().start, below.start());
+    EXPECT_EQ(memory.window().last, below.end() - 8);
+    EXPECT_EQ(home.low, low);
+  }
+}
+
+// Between the two changes that make a thread's stack known: a signal handler on another stack may come there.
+TEST(StackMemory, WithTheEndAloneKnownNothingIsTakenForReadable) {
+  GuardedPage page;
+  HomeStack home = {~uintptr_t{0} & ~uintptr_t{7}, 0, 0};
+  const StackMemory memory(page.start() + 64, &home);
+  EXPECT_EQ(memory.window().last, page.end() - 8);
+}
+
+// Walks on coroutines first must not use up the tries.
+TEST(StackMemory, OtherStacksAreNoTries) {
+  GuardedPage page;
+  HomeStack home = {};
+  for (int i = 0; i < 101; i++) StackMemory(page.start() + 64, &home);
+  StackMemory own(FrameAddress(), &home);
+  EXPECT_NE(home.low, 0u);
+}
+
 TEST(StackMemory, StopsAtTheGuardPageOfAForeignStack) {
   GuardedPage page;
-  HomeStack home = {0, 0, 255};
+  HomeStack home = kNoHome;
   StackMemory memory(page.start() + 64, &home);
   uintptr_t value;
   EXPECT_TRUE(memory.Load(page.start() + 64, &value));
@@ -79,7 +110,7 @@ TEST(StackMemory, StopsAtTheGuardPageOfAForeignStack) {
 
 TEST(StackMemory, ASpAtTheVeryEndOfAStackIsRead) {
   GuardedPage page;
-  HomeStack home = {0, 0, 255};
+  HomeStack home = kNoHome;
   StackMemory memory(page.end(), &home);
   uintptr_t value;
   EXPECT_TRUE(memory.Load(page.end() - 8, &value));

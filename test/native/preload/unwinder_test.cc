@@ -250,6 +250,23 @@ TEST_P(UnwinderTest, CutsVeryDeepStacksAtTheRoot) {
   for (uint32_t i = 0; i < both.libgcc_depth; i++) EXPECT_EQ(FramePc(both.ours.frames[i]), both.libgcc[i]) << i;
 }
 
+// From one to the next all frames may be taken over, but for those of which there is no room.
+TEST_P(UnwinderTest, CutsDeepStacksInWhateverOrderTheyCome) {
+  current = unwinder_.get();
+  Both both;
+  Recurse(1, &both);
+  const int above = static_cast<int>(both.ours.depth) - 1;  // frames but for those of Recurse(0)
+  const int most = static_cast<int>(kMaxStackDepth) - above;
+  for (const int depth : {300, 307, most, most - 1, most + 1, most, 300, most - 1, most + 1, 307, most - 1}) {
+    Recurse(depth, &both);
+    ASSERT_EQ(both.ours.depth, std::min(kMaxStackDepth, static_cast<uint32_t>(depth + above))) << depth;
+    EXPECT_EQ(both.ours.flags, depth > most ? kStackTruncated : 0) << depth;
+    for (uint32_t i = 0; i < std::min(both.ours.depth, both.libgcc_depth); i++) {
+      ASSERT_EQ(FramePc(both.ours.frames[i]), both.libgcc[i]) << "frame " << i << " of " << depth;
+    }
+  }
+}
+
 ucontext_t main_context, coroutine_context;
 void Coroutine() {
   Recurse(7, in_handler);
@@ -277,7 +294,7 @@ TEST_P(UnwinderTest, WalksACoroutineAndStopsAtItsEnd) {
 
 TEST_P(UnwinderTest, GarbageRegistersEndTheWalk) {
   Stack stack;
-  HomeStack none = {0, 0, 255};
+  HomeStack none = kNoHome;
   const uintptr_t here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
   const uintptr_t inside = reinterpret_cast<uintptr_t>(&Handler) + 4;
   for (uintptr_t fp : {uintptr_t{0}, ~uintptr_t{0}, here + 1, here - (1 << 30), uintptr_t{0x1234567890}}) {
@@ -286,6 +303,32 @@ TEST_P(UnwinderTest, GarbageRegistersEndTheWalk) {
       EXPECT_GE(stack.depth, 1u);
     }
   }
+}
+
+// A frame that is found by FP, from the cache, where FP is anything.
+TEST_P(UnwinderTest, AFramePointerThatLeadsNowhereEndsTheWalk) {
+  current = unwinder_.get();
+  Both both;
+  WithAlloca(211, &both);
+  const uintptr_t in_with_alloca = FramePc(both.ours.frames[4]);  // above Recurse, three times
+  const uintptr_t here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+  HomeStack own = {};
+  StackMemory(here, &own);
+  ASSERT_NE(own.low, 0u);
+  Stack stack;
+  const auto walk = [&](uintptr_t fp) {
+    unwinder_->Walk({in_with_alloca, here, fp}, &own, &stack);
+    EXPECT_EQ(stack.flags, kStackTruncated);
+    return stack.depth;
+  };
+  // Not upwards, or not aligned.
+  for (const uintptr_t fp : {here - 16, here - 24, here - 32, here - 4096, here + 1, here + 20, uintptr_t{0},
+                             ~uintptr_t{0}, ~uintptr_t{15}}) {
+    EXPECT_EQ(walk(fp), 1u);
+    EXPECT_EQ(walk(fp), 1u);
+  }
+  // What lies above a stack may be readable too, but is none.
+  for (const uintptr_t fp : {own.end, own.end - 8, own.end - 16}) EXPECT_LE(walk(fp), 2u);
 }
 
 TEST_P(UnwinderTest, CodeWithoutUnwindTablesIsFlagged) {
