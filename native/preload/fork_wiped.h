@@ -29,9 +29,9 @@ static_assert(sizeof(ForkWiped) == kFilterBytes + kLargestPage);
 // Spreads addresses evenly over 64 bits; the top bits are the good ones (Fibonacci hashing).
 inline uint64_t HashAddress(uint64_t address) { return address * 0x9E3779B97F4A7C15ull; }
 
-// The filter's byte for a block. Blocks are aligned to 16 bytes. Neighbours stay neighbours: the bytes that a program
-// with a small heap looks at are few, and close together.
-inline size_t FilterIndex(uint64_t address) { return (address >> 4) & (kFilterBytes - 1); }
+// The filter's byte for a block, by all bits of its address: allocators of size classes hand out addresses of which
+// some bits hardly change.
+inline size_t FilterIndex(uint64_t address) { return HashAddress(address) >> (64 - kFilterBits); }
 
 // Asks the kernel to wipe the pages on fork; false before Linux 4.14.
 bool WipeOnFork(ForkWiped* state);

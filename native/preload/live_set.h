@@ -1,8 +1,8 @@
 // The live set: which sampled blocks are not freed yet, by address.
 //
-// free() asks it about every block of the program, so a miss must cost next to nothing: one byte of `filter`, found by
-// some bits of the address, is 0 unless a live sample has the same bits. Only a non-zero byte leads into the chains
-// below.
+// free() asks it about every block of the program, so a miss must cost next to nothing: one byte of `filter`, indexed
+// by a multiplicative hash of the address, is 0 unless a live sample hashes there. Only a non-zero byte leads into the
+// chains below.
 //
 // The chains lie in the segment. An entry belongs to one chain for ever: it is claimed from 0 by compare-and-swap,
 // filled, published by storing its address, and given back by storing 0; a chain grows at its head when all its entries

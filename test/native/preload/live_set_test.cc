@@ -87,40 +87,40 @@ TEST_F(LiveSetTest, SaysWhenItIsFullAndStaysRight) {
   }
 }
 
-// As many bytes lie between addresses that share a filter byte.
-constexpr uintptr_t kFilterPeriod = kFilterBytes * 16;
-
-std::vector<uintptr_t> AddressesInOneCell(size_t count) {
+// Addresses that share so many filter bytes, from the first one on.
+std::vector<uintptr_t> AddressesInCells(size_t cells, size_t count) {
   std::vector<uintptr_t> addresses;
-  for (uintptr_t i = 0; i < count; i++) addresses.push_back(7 * 16 + i * kFilterPeriod);
+  for (uintptr_t address = 16; addresses.size() < count; address += 16) {
+    if (FilterIndex(address) < cells) addresses.push_back(address);
+  }
   return addresses;
 }
 
 TEST_F(LiveSetTest, ASaturatedFilterCellNeverMisses) {
-  const std::vector<uintptr_t> addresses = AddressesInOneCell(300);
+  const std::vector<uintptr_t> addresses = AddressesInCells(1, 300);
   LiveBlock block;
   for (uintptr_t address : addresses) ASSERT_TRUE(set_.Insert(address, {1, 0, 0}));
-  EXPECT_EQ(wiped.filter[7], 255);
+  EXPECT_EQ(wiped.filter[0], 255);
   for (size_t i = 0; i + 1 < addresses.size(); i++) {
     ASSERT_TRUE(set_.Take(addresses[i], &block));
     ASSERT_TRUE(Contains(addresses.back()));
   }
   ASSERT_TRUE(set_.Take(addresses.back(), &block));
-  EXPECT_EQ(wiped.filter[7], 255) << "it can no longer know that it is empty";
+  EXPECT_EQ(wiped.filter[0], 255) << "it can no longer know that it is empty";
 }
 
 TEST_F(LiveSetTest, ThreadsWithTheirOwnBlocksNeverMeet) {
   constexpr int kThreads = 4;
+  const std::vector<uintptr_t> addresses = AddressesInCells(64, 500 * kThreads);
   std::vector<std::thread> threads;
   threads.reserve(kThreads);
   for (int t = 0; t < kThreads; t++) {
-    threads.emplace_back([this, t] {
+    threads.emplace_back([this, t, &addresses] {
       std::mt19937_64 random(static_cast<uint64_t>(t));
       std::unordered_map<uintptr_t, uint64_t> model;
       for (int i = 0; i < 60000; i++) {
-        // Two threads share each chain, the other two each filter byte.
-        const uintptr_t owner = static_cast<uintptr_t>(t);
-        const uintptr_t address = 0x10000 + ((random() % 500) * 2 + owner % 2) * 16 + (owner / 2) * kFilterPeriod;
+        // Thread t owns every fourth address.
+        const uintptr_t address = addresses[(random() % 500) * kThreads + static_cast<size_t>(t)];
         LiveBlock block;
         if (model.count(address) != 0) {
           ASSERT_TRUE(LiveSet::MayContain(wiped.filter, address));
