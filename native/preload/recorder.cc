@@ -124,7 +124,8 @@ bool TakeSample(size_t size) {
   if (!thread->started) {
     const uint64_t tid = static_cast<uint64_t>(RawSyscall(SYS_gettid));
     thread->random = SeedRandom(UnixNanoseconds() ^ reinterpret_cast<uintptr_t>(thread) ^ tid << 48);
-    thread->started = true;
+    // A signal handler from here on draws from that state, too.
+    __atomic_store_n(&thread->started, true, __ATOMIC_RELEASE);
     const uint64_t gap = NextGap(recorder.rate, &thread->random);
     if (size < gap) {
       thread->bytes_to_sample = static_cast<int64_t>(gap - size);
