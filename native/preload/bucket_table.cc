@@ -3,9 +3,6 @@
 
 #include <string.h>
 
-// CMPXCHG16B, which every amd64 processor but the first few has; StartRecorder makes sure.
-#pragma GCC target("cx16")
-
 namespace cgoprof {
 namespace {
 

@@ -13,7 +13,7 @@
 // Fields are grouped by who may touch them, as in Go's runtime/profbuf.go: "immutable" is written before publication
 // and never again, "atomic" is changed by any thread of the writer with atomic instructions.
 //
-// All integers are little-endian; both supported architectures (amd64, arm64) are. A reader must treat every value as
+// All integers are little-endian, as amd64 is, the one architecture so far. A reader must treat every value as
 // hostile: check it against the file's size before use.
 #ifndef CGOPROF_SHARED_SEGMENT_LAYOUT_H_
 #define CGOPROF_SHARED_SEGMENT_LAYOUT_H_
