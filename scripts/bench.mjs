@@ -20,7 +20,7 @@ import { setUp } from './setup.mjs';
 const FOLDER = join(ROOT, 'out/bench');
 const LARGE_BLOCKS = 20_000;
 
-const FULL = { rounds: 5, repeats: 3, pairs: 200_000, exactPairs: 200_000, threadPairs: 2_000_000, heldMib: 1024 };
+const FULL = { rounds: 5, repeats: 3, pairs: 200_000, exactPairs: 100_000, threadPairs: 2_000_000, heldMib: 1024 };
 const SHORT = { rounds: 1, repeats: 1, pairs: 20_000, exactPairs: 20_000, threadPairs: 200_000, heldMib: 16 };
 
 /** Instructions of one more unit of work, medians of `repeats`; the long run is six times the short one. */
@@ -92,14 +92,19 @@ async function measureWalk(bench) {
   return { sampled: await perFrame('cgoprof', pairs), exact: await perFrame('exact', pairs / 10) };
 }
 
-/** Nanoseconds a pair, of the wall and of the process itself. */
+/**
+ * Nanoseconds of one more pair, of the wall and of the process itself: the slope between a short run and one six times
+ * as long. firstWall: of a pair in the short run, in which tools learn what they will need again.
+ */
 async function measureExact(bench) {
   const { exactPairs, rounds } = bench.scale;
   say(`mix: exact mode and others that record everything, ${rounds} rounds`);
   const timed = (pairs) => (name) => {
     const once = async () => {
-      const { result } = await runWorkload(bench, name, 'mix', [pairs]);
-      return { wall: result.wall / pairs, cpu: result.cpu / pairs };
+      const { result: short } = await runWorkload(bench, name, 'mix', [pairs]);
+      const { result: long } = await runWorkload(bench, name, 'mix', [6 * pairs]);
+      const perPair = (clock) => slope(short[clock], long[clock], 5 * pairs);
+      return { wall: perPair('wall'), cpu: perPair('cpu'), firstWall: short.wall / pairs };
     };
     return [name, once];
   };

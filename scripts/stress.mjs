@@ -147,6 +147,7 @@ async function stressNg() {
       const command = ['stress-ng', ...common, `--${name}`, '1', ...options];
       const bare = outcome(command, { env: { LD_PRELOAD: helpers.join(' ') } });
       say(`stress-ng ${name}, bare: ${bare.end}`);
+      if (bare.end !== 'exit status 0') throw new StepError(`it does not work without the library:\n${bare.stderr}`);
       for (const rate of RATES) await stressNgRecorded(name, command, bare.end, rate, helpers);
     }
   });
