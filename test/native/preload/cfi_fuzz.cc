@@ -56,7 +56,7 @@ bool NothingIsReadable(uintptr_t, uintptr_t) { return false; }
 // What the unwinder relies on.
 void Check(const FrameRule& rule) {
   constexpr int32_t kMostOffset = 1 << 22;
-  if (rule.kind > FrameKind::kSignal) abort();
+  if (rule.kind > FrameKind::kSignal && rule.kind != FrameKind::kCfaFromSp) abort();
   if (rule.cfa_offset > kMostOffset || rule.cfa_offset < -kMostOffset) abort();
   if (rule.fp_offset != kFpUnchanged && (rule.fp_offset >= -8 || rule.fp_offset < -kMostOffset)) abort();
 }
