@@ -135,22 +135,10 @@ void* HookAllocate(size_t size, uintptr_t second, uintptr_t third) {
   return real_allocate[kIndex](size, second, third);
 }
 
-// As for realloc in interpose.cc.
 template <size_t kIndex>
 CGOPROF_SLOW void* SampledReallocate(void* block, size_t second, uintptr_t third, bool counted) {
   const size_t size = kReallocations[kIndex].of_many ? second * third : second;
-  const bool sampled = counted && TakeSample(size);
-  LiveBlock taken;
-  const bool was_live = block != nullptr && MayBeSampled(block) && TakeBlock(block, &taken);
-  void* const moved = real_reallocate[kIndex](block, second, third);
-  if (was_live) {
-    if (moved != nullptr || size == 0)
-      CountFree(taken);
-    else
-      PutBlockBack(block, taken);
-  }
-  if (sampled && moved != nullptr) RecordAlloc(moved, size, CGOPROF_HOOK_FRAME());
-  return moved;
+  CGOPROF_RETURN_MOVED(real_reallocate[kIndex](block, second, third), block, size, counted);
 }
 
 template <size_t kIndex>

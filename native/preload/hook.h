@@ -19,12 +19,34 @@
     return block;                                                                    \
   } while (false)
 
+// Moves `old_block`, which may be NULL, may have been sampled, and of which CountDown said whether the new one is to be
+// (`counted`). A macro for the same reason.
+#define CGOPROF_RETURN_MOVED(reallocate, old_block, size, counted)                                           \
+  do {                                                                                                       \
+    const bool sampled = (counted) && TakeSample(size);                                                      \
+    LiveBlock taken;                                                                                         \
+    const bool was_live = (old_block) != nullptr && MayBeSampled(old_block) && TakeBlock(old_block, &taken); \
+    void* const moved = reallocate;                                                                          \
+    if (was_live) SettleMovedBlock(old_block, taken, moved, size);                                           \
+    if (sampled && moved != nullptr) RecordAlloc(moved, size, CGOPROF_HOOK_FRAME());                         \
+    return moved;                                                                                            \
+  } while (false)
+
 namespace cgoprof {
 
 // Takes a block that is about to be freed out of the books.
 inline void ForgetBlock(void* block) {
   LiveBlock taken;
   if (block != nullptr && TakeBlock(block, &taken)) CountFree(taken);
+}
+
+// What became of a block that was taken out of the books before it was moved. NULL for a size of 0 means that it was
+// freed; for any other size, that nothing changed.
+inline void SettleMovedBlock(void* block, const LiveBlock& taken, const void* moved, size_t size) {
+  if (moved != nullptr || size == 0)
+    CountFree(taken);
+  else
+    PutBlockBack(block, taken);
 }
 
 }  // namespace cgoprof

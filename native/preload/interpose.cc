@@ -45,21 +45,8 @@ CGOPROF_SLOW void SampledFree(void* block) {
   real.free(block);
 }
 
-// A block that may have been sampled, or one that is to be: `counted` says whether CountDown asked for the latter.
 CGOPROF_SLOW void* SampledRealloc(void* block, size_t size, bool counted) {
-  const bool sampled = counted && TakeSample(size);
-  LiveBlock taken;
-  const bool was_live = block != nullptr && MayBeSampled(block) && TakeBlock(block, &taken);
-  void* const moved = real.realloc(block, size);
-  if (was_live) {
-    // NULL for a size of 0 means that the block was freed; for any other size, that nothing changed.
-    if (moved != nullptr || size == 0)
-      CountFree(taken);
-    else
-      PutBlockBack(block, taken);
-  }
-  if (sampled && moved != nullptr) RecordAlloc(moved, size, CGOPROF_HOOK_FRAME());
-  return moved;
+  CGOPROF_RETURN_MOVED(real.realloc(block, size), block, size, counted);
 }
 
 }  // namespace

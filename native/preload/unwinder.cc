@@ -6,6 +6,7 @@
 #include "preload/readable.h"
 
 namespace cgoprof {
+
 // What to do at a return address that is not in the cache.
 CallSite Unwinder::Resolve(uintptr_t pc) {
   constexpr FrameRule kNone = {FrameKind::kUnknown, 0, kFpUnchanged};
