@@ -7,7 +7,7 @@ import { basename, join } from 'node:path';
 import type { Context } from '../context.js';
 import { CgoprofError, errorCode, systemReason } from '../errors.js';
 import type { ExecutableInfo, NativeBinding } from '../native-binding.js';
-import { OWN_MALLOC_HINT } from './start-failure.js';
+import { OWN_MALLOC, OWN_MALLOC_HINT } from './start-failure.js';
 import { BARRIERS, findWrapper, WRAPPERS } from './wrappers.js';
 
 export interface Command {
@@ -125,7 +125,7 @@ function refuseUnpreloadable(context: Context, command: Command, info: Executabl
     throw refusal(command, 'statically linked, so no library can be preloaded into it', hint);
   }
   if (info.hasOwnMalloc) {
-    throw refusal(command, 'defines malloc itself, so no library can see what it allocates', OWN_MALLOC_HINT);
+    throw refusal(command, OWN_MALLOC, OWN_MALLOC_HINT);
   }
   const raised = whySecureExecution(context, statSync(command.path), info);
   if (raised) {

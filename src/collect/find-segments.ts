@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { Context } from '../context.js';
 import { errorCode } from '../errors.js';
 import type { NativeBinding, SegmentHeader } from '../native-binding.js';
-import { type MappedSegments, mappedSegments } from './mapped-segments.js';
+import { type MappedSegments, mappedSegments, mappedSegmentsIfOurs } from './mapped-segments.js';
 import { bootId, listPids, livingProcesses, processKey } from './processes.js';
 import { readSegmentHeader } from './read-segment.js';
 import { startFailure } from './start-failure.js';
@@ -103,14 +103,6 @@ export function hasMapped({ paths, lost }: MappedSegments, path: string): boolea
 /** Of several segments the one made last. */
 export function newestFirst(segments: readonly FoundSegment[]): FoundSegment[] {
   return [...segments].sort((a, b) => Number(b.header.createdUnixNs - a.header.createdUnixNs));
-}
-
-function mappedSegmentsIfOurs(procRoot: string, pid: number): MappedSegments | undefined {
-  try {
-    return mappedSegments(procRoot, pid);
-  } catch {
-    return undefined; // Another user's process, or one that ended while we looked.
-  }
 }
 
 /** A path through /proc/PID dies with the process; the same file's own name, where there is one, does not. */

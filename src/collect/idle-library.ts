@@ -8,7 +8,7 @@ import { basename, join } from 'node:path';
 import type { Context } from '../context.js';
 import { CgoprofError } from '../errors.js';
 import type { NativeBinding } from '../native-binding.js';
-import { mappedSegments } from './mapped-segments.js';
+import { mappedSegmentsIfOurs } from './mapped-segments.js';
 import { readLivingStat } from './processes.js';
 
 export function whyIdle(context: Context, native: NativeBinding, pid: number): CgoprofError {
@@ -55,12 +55,8 @@ function profiledOrigin(procRoot: string, pid: number): number | undefined {
 }
 
 function hasSegment(procRoot: string, pid: number): boolean {
-  try {
-    const { paths, lost } = mappedSegments(procRoot, pid);
-    return paths.length + lost.length > 0;
-  } catch {
-    return false;
-  }
+  const mapped = mappedSegmentsIfOurs(procRoot, pid);
+  return mapped !== undefined && mapped.paths.length + mapped.lost.length > 0;
 }
 
 /** CGOPROF_PROFILE, where the process still has the environment that loads the library. */

@@ -51,6 +51,15 @@ export function mappedSegments(procRoot: string, pid: number): MappedSegments {
   };
 }
 
+/** Undefined for another user's process, or one that ended while we looked. */
+export function mappedSegmentsIfOurs(procRoot: string, pid: number): MappedSegments | undefined {
+  try {
+    return mappedSegments(procRoot, pid);
+  } catch {
+    return undefined;
+  }
+}
+
 /** Asked after the mappings were read: /proc hands them out in parts, and ends early where the process does. */
 function hasImage(procRoot: string, pid: number): boolean {
   const stat = readLivingStat(procRoot, pid);

@@ -11,7 +11,8 @@ interface Reason {
   readonly hint: string;
 }
 
-/** What to do about an executable that brings its own malloc. */
+/** Of an executable that brings its own malloc, and what to do about it. */
+export const OWN_MALLOC = 'defines malloc itself, so no library can see what it allocates';
 export const OWN_MALLOC_HINT =
   'Link the allocator as a shared library (-ltcmalloc) instead of a static one (libtcmalloc.a).';
 
@@ -34,7 +35,7 @@ const REASONS: Readonly<Record<string, Reason>> = {
   'address-space': { why: 'the process has no address space for it', hint: 'Raise its limit: ulimit -v unlimited.' },
   'no-room': { why: 'there was no room for it', hint: `df -h /dev/shm shows the room there is. ${PLACE}` },
   'own-malloc': {
-    unseen: 'its executable defines malloc itself, so no library can see what it allocates',
+    unseen: `its executable ${OWN_MALLOC}`,
     hint: OWN_MALLOC_HINT,
   },
   'earlier-malloc': {

@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { mappedSegments } from './mapped-segments.js';
+import { mappedSegmentsIfOurs } from './mapped-segments.js';
 import { listPids, processKey, readLivingStat } from './processes.js';
 
 export interface FailedProcess {
@@ -49,7 +49,7 @@ export class FailureWatch {
     if (stat === undefined) return undefined;
     const { image } = stat;
     if (known?.settled && known.image === image) return known;
-    const word = this.#startFailure(pid);
+    const word = mappedSegmentsIfOurs(this.procRoot, pid)?.failure;
     if (word !== undefined) this.#failed.set(processKey(pid, stat.startTimeTicks), { pid, word });
     // What is still being loaded at one look is loaded at the next.
     return { image, settled: word !== undefined || known?.image === image };
@@ -65,14 +65,6 @@ export class FailureWatch {
       return environment.includes(`GOPROF_RUN_ID=${this.runId}\0`);
     } catch {
       return false;
-    }
-  }
-
-  #startFailure(pid: number): string | undefined {
-    try {
-      return mappedSegments(this.procRoot, pid).failure;
-    } catch {
-      return undefined;
     }
   }
 }

@@ -8,6 +8,7 @@ import {
   unseenBytes,
 } from '../merge/site-estimates.js';
 import type { Segment } from '../native-binding.js';
+import { losses } from './losses.js';
 
 /** The profiles of each side as they were taken, before they are merged. */
 export interface EstimateInput {
@@ -56,7 +57,7 @@ export function estimatesJson({ segment, c, go }: EstimateInput): string {
     confidence: CONFIDENCE,
     sampling: { c: sampling(c), go: sampling(go) },
     samples,
-    losses: Object.fromEntries(Object.entries(counters).filter(([, count]) => count > 0)),
+    losses: losses(counters),
     sites: siteEstimates([...c, ...go]).map(roundedSite),
   };
   return `${JSON.stringify(report, null, 2)}\n`;

@@ -4,6 +4,7 @@
 import type { FoundSegment } from '../collect/find-segments.js';
 import { oneLine } from '../errors.js';
 import type { SegmentCounters } from '../native-binding.js';
+import { losses } from './losses.js';
 import { formatBytes, formatTime } from './units.js';
 
 /** `died`: ended without its exit handlers, by a signal or (as every Go program) by exit_group. */
@@ -41,7 +42,7 @@ export function processRow({ path, header, livePid }: FoundSegment): ProcessRow 
     memoryBytes: header.committedBytes,
     command: header.exePath,
     segment: path,
-    losses: Object.fromEntries(Object.entries(header.counters).filter(([, count]) => count > 0)),
+    losses: losses(header.counters),
   };
 }
 

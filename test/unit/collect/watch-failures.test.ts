@@ -74,7 +74,7 @@ it.each([
 });
 
 it('mappings are read twice at most, of processes of the run', () => {
-  const read = vi.spyOn(mapped, 'mappedSegments');
+  const read = vi.spyOn(mapped, 'mappedSegmentsIfOurs');
   world.process(10, { environ: OURS, maps: LIBRARY });
   world.process(11, { environ: OURS, maps: failed() });
   world.process(12, { environ: [], maps: failed() });
