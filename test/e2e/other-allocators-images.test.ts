@@ -4,18 +4,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { native } from '../../src/native-binding.js';
+import { ALLOCATOR } from '../support/allocator-source.js';
 import { Workshop } from '../support/cgoprof.js';
-
-/** Operators that call this library's malloc by no name that could be hooked. */
-const ALLOCATOR = `#include <stddef.h>
-extern void *__libc_malloc(size_t), *__libc_calloc(size_t, size_t), *__libc_realloc(void *, size_t), __libc_free(void *);
-void *malloc(size_t n) { return __libc_malloc(n); }
-void *calloc(size_t n, size_t m) { return __libc_calloc(n, m); }
-void *realloc(void *p, size_t n) { return __libc_realloc(p, n); }
-void free(void *p) { __libc_free(p); }
-void *_Znwm(size_t n) { return __libc_malloc(n); }
-void _ZdlPv(void *p) { __libc_free(p); }
-`;
 
 /** Keeps blocks by way of a thousand pointers that the loader fills in, and releases others by name. */
 const POINTERS = `

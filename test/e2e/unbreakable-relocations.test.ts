@@ -3,18 +3,8 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { native, type SegmentBucket } from '../../src/native-binding.js';
+import { ALLOCATOR } from '../support/allocator-source.js';
 import { Workshop } from '../support/cgoprof.js';
-
-/** An allocator whose operators call its malloc by no name that could be hooked. */
-const ALLOCATOR = `#include <stddef.h>
-extern void *__libc_malloc(size_t), *__libc_calloc(size_t, size_t), *__libc_realloc(void *, size_t), __libc_free(void *);
-void *malloc(size_t n) { return __libc_malloc(n); }
-void *calloc(size_t n, size_t m) { return __libc_calloc(n, m); }
-void *realloc(void *p, size_t n) { return __libc_realloc(p, n); }
-void free(void *p) { __libc_free(p); }
-void *_Znwm(size_t n) { return __libc_malloc(n); }
-void _ZdlPv(void *p) { __libc_free(p); }
-`;
 
 /** Calls operator new and delete, new also through a pointer that the loader fills in; says what its pages look like. */
 const PROGRAM = `#include <new>
