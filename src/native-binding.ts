@@ -9,6 +9,8 @@ import { createRequire } from 'node:module';
 /** How the writer of a segment last described itself. */
 export type SegmentState = 'starting' | 'running' | 'paused' | 'exited';
 
+export type SegmentWish = 'record' | 'pause';
+
 /** One load of one ELF image in the target. Addresses are run-time addresses of the target. */
 export interface SegmentModule {
   /** Index + 1 in the segment: the number that {@link SegmentBucket.frameModules} holds. */
@@ -64,6 +66,8 @@ export interface SegmentCounters {
    * the segments that are left it adds up to all of them, but for what others removed.
    */
   readonly prunedSegments: number;
+  /** Frees of blocks that are not in the books; only counted where every block is recorded. */
+  readonly unknownFrees: number;
 }
 
 export interface SegmentHeader {
@@ -83,6 +87,17 @@ export interface SegmentHeader {
   /** Lower-case hex, 32 digits. */
   readonly bootId: string;
   readonly exePath: string;
+  /** What the tool wants of the writer; set by {@link NativeBinding.setSegmentWish}. */
+  readonly wish: SegmentWish;
+  /** How often the library was attached to the running process; 0 where it was preloaded. */
+  readonly attachments: number;
+  /** Of the last attachment; 0 without one. */
+  readonly attachedUnixNs: bigint;
+  /**
+   * Bytes in use, by the allocator's own account, right before recording began at the last attachment. Undefined where
+   * the allocator gives no account, and without an attachment.
+   */
+  readonly beforeAttachBytes: number | undefined;
   readonly counters: SegmentCounters;
   /** Allocations recorded. */
   readonly samples: number;
@@ -163,7 +178,62 @@ export interface ExecutableInfo {
   readonly hasCapabilities: boolean;
 }
 
+export interface AttachRequest {
+  readonly pid: number;
+  /** attach: load the library if it is not, put the hooks in, record. detach: pause, take the hooks out. */
+  readonly action: 'attach' | 'detach';
+  /** libcgoprof.so, as this process sees it. */
+  readonly libraryPath: string;
+  /** Mean bytes between samples; 0: the library's default, or what the segment that is there has. */
+  readonly rate: number;
+  /** Directory of the segment, as the target sees it; '' for the default. */
+  readonly directory: string;
+  /** How long to look for a thread that may be used, and then to wait for the library's answer. */
+  readonly deadlineMs: number;
+  /** Go on where the target has a seccomp filter that cannot be read. */
+  readonly trustSeccomp: boolean;
+}
+
+export interface AttachResult {
+  /** The segment, as the target sees it. */
+  readonly segment: string;
+  /** How long one thread of the target was stopped, in all. Nanoseconds. */
+  readonly stoppedNs: number;
+  /** Which one. */
+  readonly threadId: number;
+  /** Threads that were stopped, found at no safe point, and let go. */
+  readonly attempts: number;
+  /** Places of the target's memory that lead to the hooks now, or do not any more. */
+  readonly patched: number;
+}
+
+/** `code` of an error thrown by {@link NativeBinding.attach}; the error's `detail` is what it says about each. */
+export type AttachErrorCode =
+  | 'GONE' // no such process, or it ended meanwhile
+  | 'ZOMBIE'
+  | 'STOPPED' // by a signal (state T)
+  | 'TRACED' // detail: the tracer's pid
+  | 'NOT_PERMITTED' // by the kernel; see its rules, ptrace(2)
+  | 'MACHINE' // not an amd64 process. detail: what it is
+  | 'STATIC' // no dynamic loader
+  | 'MUSL' // a libc that is not glibc. detail: its path
+  | 'LIBC' // glibc, but a function is not found in it. detail: its name
+  | 'SHADOW_STACK' // its threads have shadow stacks
+  | 'SECCOMP_FORBIDS' // detail: name of the system call
+  | 'SECCOMP_UNKNOWN' // a filter that we may not read
+  | 'NO_SAFE_POINT' // detail: what the threads did instead, for people
+  | 'NO_MEMORY' // the target could not map what it takes, or make a file of memory. detail: the system's words
+  | 'LIBRARY_VERSION' // an attached library that speaks another version of the mailbox
+  | 'LOADER' // dlopen failed in the target. detail: dlerror's words
+  | 'LIBRARY' // the library failed. detail: its word
+  | 'BUSY' // no answer before the deadline, likely as another thread holds the loader's lock; it was told not to begin
+  | 'LOST'; // the thread was started, but nothing was heard of it
+
 export interface NativeBinding {
+  /** Off the main thread. @throws Error with an {@link AttachErrorCode} in `code`, and `detail`; or EIO. */
+  attach(request: AttachRequest): Promise<AttachResult>;
+  /** Tells the writer of a segment to pause or to go on. @throws Error with a NativeErrorCode in `code`. */
+  setSegmentWish(path: string, wish: SegmentWish): void;
   /** Reads a segment file. Never blocks on the writer. @throws Error with a NativeErrorCode in `code`. */
   readSegment(path: string): Segment;
   /** Only the header: cheap. @throws as readSegment. */

@@ -28,7 +28,7 @@ inline constexpr char kMagic[8] = {'C', 'G', 'O', 'P', 'R', 'O', 'F', '\0'};
 // A change of major: an old reader must refuse the file. A change of minor: records grew at their end; an old reader
 // steps over what it does not know by Region::stride and Header::header_bytes.
 inline constexpr uint16_t kAbiMajor = 2;
-inline constexpr uint16_t kAbiMinor = 0;
+inline constexpr uint16_t kAbiMinor = 1;
 
 inline constexpr uint64_t kSegmentPage = 4096;
 inline constexpr uint32_t kHeaderBytes = 4096;
@@ -73,6 +73,15 @@ enum SegmentState : uint32_t {
   kStateExited = 3,    // the process ran its exit handlers (a Go program never does: it leaves by exit_group)
 };
 
+// What the tool wants of the writer, see Header::wish.
+enum SegmentWish : uint32_t {
+  kWishRecord = 0,
+  kWishPause = 1,
+};
+
+// Header::before_attach_bytes where the allocator gives no account.
+inline constexpr uint64_t kUnknownBytes = ~uint64_t{0};
+
 // Why something was not recorded in full, or is not there any more. Each is a count of events, atomic, never reset.
 enum CounterId : uint32_t {
   kDroppedBuckets,    // samples counted under an empty stack: the bucket table (or its stacks) was full
@@ -82,6 +91,7 @@ enum CounterId : uint32_t {
   kMissedFrees,       // allocations at an address whose earlier block was never seen freed
   kLostModules,       // ELF images that found no room in kModules or kStrings; their frames have module 0
   kPrunedSegments,    // of this run's dead processes, removed to make room: when this one was made, and before
+  kUnknownFrees,      // since minor 1: frees of blocks that are not in the books; counted where every block is recorded
   kCounterCount,
 };
 
@@ -115,6 +125,19 @@ struct Header {
   Region regions[16];
   uint64_t counters[32];
   uint64_t last_sample_unix_ns;  // CLOCK_REALTIME_COARSE of the newest sample; 0 without one
+
+  // Since minor 1, atomic.
+
+  // SegmentWish: the one field that the tool writes, the library reads. The library looks at each sample, and while it
+  // is paused after every few MiB that a thread allocates.
+  uint32_t wish;
+  // How often the library was attached to the running process. 0: it was preloaded.
+  uint32_t attachments;
+  // Of the last attachment: CLOCK_REALTIME, and the bytes in use by the allocator's own account right before recording
+  // began; kUnknownBytes where it gives none. With each attachment the live set starts empty: what was in it before
+  // counts as freed then, because frees in between went past us, and is part of these bytes if it still is in use.
+  uint64_t attached_unix_ns;
+  uint64_t before_attach_bytes;
 };
 static_assert(sizeof(Header) <= kHeaderBytes);
 static_assert(offsetof(Header, file_bytes) == 16);
