@@ -1,0 +1,3 @@
+module attach-service
+
+go 1.21
