@@ -34,6 +34,8 @@ const PACKAGES = {
     libjemalloc2: library('libjemalloc.so.2'),
     'libgoogle-perftools-dev': library('libtcmalloc.so'),
     'libmimalloc-dev': library('libmimalloc.so'),
+    'librocksdb-dev': header('rocksdb/c.h'),
+    'musl-tools': program('musl-gcc'),
     'golang-1.19-go': () => existsSync('/usr/lib/go-1.19/bin/go'),
   },
   fuzz: { clang: program('clang++') },

@@ -1,0 +1,3 @@
+module attach-cxx
+
+go 1.18

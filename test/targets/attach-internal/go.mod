@@ -1,0 +1,3 @@
+module attach-internal
+
+go 1.18
