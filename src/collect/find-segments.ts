@@ -112,7 +112,7 @@ function pathInDirectory(path: string, files: readonly string[]): string | undef
 }
 
 /** Tells a file from all others that are there now; undefined when there is none. */
-function fileId(path: string): string | undefined {
+export function fileId(path: string): string | undefined {
   try {
     const { dev, ino } = statSync(path);
     return `${dev}:${ino}`;

@@ -3,31 +3,26 @@
  * are dormant, and keep the environment that they were started with; of one that is to be profiled the library takes its
  * part away first, where the process keeps it, unless children are to be profiled as well.
  */
-import { readFileSync, readlinkSync } from 'node:fs';
+import { readlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { Context } from '../context.js';
 import { CgoprofError } from '../errors.js';
 import type { NativeBinding } from '../native-binding.js';
+import { initialEnvironment } from './initial-environment.js';
 import { mappedSegmentsIfOurs } from './mapped-segments.js';
 import { readLivingStat } from './processes.js';
 
 export function whyIdle(context: Context, native: NativeBinding, pid: number): CgoprofError {
   const what = `pid ${pid}`;
-  const origin = profiledOrigin(context.procRoot, pid);
-  if (origin !== undefined) {
-    return new CgoprofError({
-      what,
-      why: `not profiled: a fork of pid ${origin}, of which alone is recorded`,
-      hint: `That one: cgoprof heap ${origin}`,
-    });
-  }
+  const fork = whyForkIsIdle(context, pid);
+  if (fork !== undefined) return fork;
   const profile = wishedProfile(context.procRoot, pid);
   const chosen = profile === undefined ? undefined : isChosen(context, native, pid, profile);
   if (chosen === false) {
     return new CgoprofError({
       what,
       why: `libcgoprof.so is loaded but dormant: CGOPROF_PROFILE=${profile} does not choose this process`,
-      hint: 'By default Go programs are profiled; choose others with --profile NAME.',
+      hint: `Switch it on: cgoprof attach ${pid}. By default Go programs are profiled; choose others with --profile NAME.`,
     });
   }
   const known = chosen
@@ -39,6 +34,17 @@ export function whyIdle(context: Context, native: NativeBinding, pid: number): C
     hint:
       'It may be about to start, or a fork of a process that has ended; or it could not start: is there room in ' +
       '/dev/shm, and is CGOPROF_DIR of mode 700?',
+  });
+}
+
+/** Undefined if it is no fork of a process that is recorded. */
+export function whyForkIsIdle(context: Context, pid: number): CgoprofError | undefined {
+  const origin = profiledOrigin(context.procRoot, pid);
+  if (origin === undefined) return undefined;
+  return new CgoprofError({
+    what: `pid ${pid}`,
+    why: `not profiled: a fork of pid ${origin}, of which alone is recorded`,
+    hint: `That one: cgoprof heap ${origin}`,
   });
 }
 
@@ -65,17 +71,6 @@ function wishedProfile(procRoot: string, pid: number): string | undefined {
   const preloaded = (environment.get('LD_PRELOAD') ?? '').split(/[: ]/);
   if (!preloaded.some((path) => basename(path) === 'libcgoprof.so')) return undefined;
   return environment.get('CGOPROF_PROFILE') || 'go';
-}
-
-/** As the kernel shows it; empty where we may not see it. */
-function initialEnvironment(procRoot: string, pid: number): Map<string, string> {
-  try {
-    const entries = readFileSync(join(procRoot, String(pid), 'environ'), 'utf8').split('\0');
-    // The first of several counts.
-    return new Map(entries.reverse().map((entry) => [entry.replace(/=.*/s, ''), entry.replace(/^[^=]*=/, '')]));
-  } catch {
-    return new Map();
-  }
 }
 
 /** As the library decides; undefined where that cannot be seen. */

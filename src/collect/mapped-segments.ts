@@ -12,8 +12,8 @@ export interface MappedSegments {
   readonly paths: readonly string[];
   /** Mapped, but out of our reach: deleted, and only root may follow map_files. As the process names them. */
   readonly lost: readonly string[];
-  /** libcgoprof.so is loaded, recording or dormant. */
-  readonly libraryLoaded: boolean;
+  /** How libcgoprof.so came to be loaded, recording or dormant. */
+  readonly library: 'none' | 'preloaded' | 'attached';
   /** Why it could not be profiled, as {@link startFailureOf} finds it. */
   readonly failure: string | undefined;
   /** It is ending: what it had mapped is gone, or was already when we had read but a part. */
@@ -31,6 +31,8 @@ interface MappedFile {
 
 const SEGMENT_PATH = /\/\d+-\d+\.seg$/;
 const LIBRARY_PATH = /\/libcgoprof\.so[^/]*$/;
+/** Attached, it came from a file of memory that was made in the process. */
+const ATTACHED_LIBRARY_PATH = '/memfd:libcgoprof.so';
 
 /** @throws the system's error when the process does not exist (ENOENT) or is not ours (EACCES). */
 export function mappedSegments(procRoot: string, pid: number): MappedSegments {
@@ -45,10 +47,15 @@ export function mappedSegments(procRoot: string, pid: number): MappedSegments {
   return {
     paths,
     lost,
-    libraryLoaded: files.some((file) => LIBRARY_PATH.test(file.path)),
+    library: libraryAmong(files),
     failure: files.map(({ path }) => startFailureOf(path)).find((word) => word !== undefined),
     ending: !hasImage(procRoot, pid),
   };
+}
+
+function libraryAmong(files: readonly MappedFile[]): MappedSegments['library'] {
+  if (files.some(({ path }) => LIBRARY_PATH.test(path))) return 'preloaded';
+  return files.some(({ path }) => path === ATTACHED_LIBRARY_PATH) ? 'attached' : 'none';
 }
 
 /** Undefined for another user's process, or one that ended while we looked. */

@@ -57,14 +57,18 @@ export function runEnvironment(context: Context, settings: RunSettings): Record<
 
 const PASSED_ON: ReadonlySet<string> = new Set(['CGOPROF_DIR', 'CGOPROF_KEEP', 'CGOPROF_DEBUG']);
 
-function checkedLibrary({ libraryPath }: Context): string {
-  if (!existsSync(libraryPath)) {
-    throw new CgoprofError({
-      what: libraryPath,
-      why: 'the preload library is not built',
-      hint: 'Run npm run build in the cgoprof directory.',
-    });
-  }
+/** The path of libcgoprof.so. @throws CgoprofError where there is none */
+export function builtLibrary({ libraryPath }: Context): string {
+  if (existsSync(libraryPath)) return libraryPath;
+  throw new CgoprofError({
+    what: libraryPath,
+    why: 'the preload library is not built',
+    hint: 'Run npm run build in the cgoprof directory.',
+  });
+}
+
+function checkedLibrary(context: Context): string {
+  const libraryPath = builtLibrary(context);
   if (/[: ]/.test(libraryPath)) {
     throw new CgoprofError({
       what: libraryPath,

@@ -2,8 +2,9 @@
  * The processes of this machine as /proc shows them. A process is known by its pid and the clock tick at which it
  * started, as in the name of a segment, because pids are used again.
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import { oneLine } from '../errors.js';
 
 /** pid (innermost pid namespace) and start time: the stem of a segment's file name. */
 export function processKey(pid: number, startTimeTicks: bigint): string {
@@ -18,6 +19,8 @@ export interface ProcessStat {
   readonly processGroup: number;
   /** The group in the foreground of the controlling terminal, -1 without a terminal. */
   readonly foregroundGroup: number;
+  /** A thread of the kernel's own, which has no memory of its own. */
+  readonly isKernelThread: boolean;
   /** Clock ticks after boot at which it started (field 22). */
   readonly startTimeTicks: bigint;
   /**
@@ -29,6 +32,9 @@ export interface ProcessStat {
 
 export const NO_IMAGE = '0 0 0';
 
+/** In field 9 of stat, as in linux/sched.h. */
+const PF_KTHREAD = 0x00200000;
+
 /**
  * Parses /proc/PID/stat, undefined when it makes no sense. The second field is the program's name in parentheses and
  * may itself hold spaces and parentheses, so fields are counted from the last one.
@@ -38,7 +44,7 @@ export function parseStat(text: string): ProcessStat | undefined {
     .slice(text.lastIndexOf(')') + 1)
     .trim()
     .split(' ');
-  const [state = '', parent = '', group = '', , , foreground = ''] = fields;
+  const [state = '', parent = '', group = '', , , foreground = '', flags = ''] = fields;
   const start = fields[19] ?? '';
   if (!/^\d+$/.test(start)) return undefined;
   return {
@@ -46,6 +52,7 @@ export function parseStat(text: string): ProcessStat | undefined {
     parent: Number(parent),
     processGroup: Number(group),
     foregroundGroup: Number(foreground),
+    isKernelThread: (Number(flags) & PF_KTHREAD) !== 0,
     startTimeTicks: BigInt(start),
     image: fields.slice(23, 26).join(' '),
   };
@@ -93,8 +100,26 @@ export function keyOf(procRoot: string, pid: number): string | undefined {
 
 /** The pid by which a process knows itself: the last one of NSpid in /proc/PID/status. */
 function innermostPid(procRoot: string, pid: number): number {
+  return Number(statusField(procRoot, pid, 'NSpid')?.at(-1) ?? pid);
+}
+
+/** The values of a line of /proc/PID/status; undefined when there is no such line. */
+export function statusField(procRoot: string, pid: number | 'self', name: string): string[] | undefined {
   const status = readIfThere(join(procRoot, String(pid), 'status')) ?? '';
-  return Number(/^NSpid:.*\s(\d+)\s*$/m.exec(status)?.[1] ?? pid);
+  const line = status.split('\n').find((line) => line.startsWith(`${name}:`));
+  return line
+    ?.slice(name.length + 1)
+    .trim()
+    .split(/\s+/);
+}
+
+/** Its executable as it sees it, or the name that it has given itself, made fit for a line. */
+export function commandOf(procRoot: string, pid: number): string {
+  try {
+    return oneLine(readlinkSync(join(procRoot, String(pid), 'exe')).replace(/ \(deleted\)$/, ''));
+  } catch {
+    return oneLine(readIfThere(join(procRoot, String(pid), 'comm')) ?? '');
+  }
 }
 
 /** This boot's id as a segment records it: 32 lower-case hex digits, '' when unknown. */

@@ -40,9 +40,10 @@ export function readSegmentHeader(native: NativeBinding, path: string): SegmentH
   return explained(path, () => native.readSegmentHeader(path));
 }
 
-function explained<T>(path: string, read: () => T): T {
+/** What the addon does with a segment. @throws CgoprofError where it throws a NativeErrorCode */
+export function explained<T>(path: string, act: () => T): T {
   try {
-    return read();
+    return act();
   } catch (error) {
     throw explain(path, error);
   }

@@ -38,7 +38,7 @@ function segmentOfLiving(context: Context, native: NativeBinding, pid: number, m
     });
   }
   if (mapped.failure !== undefined) throw startFailure(pid, mapped.failure);
-  if (mapped.libraryLoaded) throw whyIdle(context, native, pid);
+  if (mapped.library !== 'none') throw whyIdle(context, native, pid);
   const before = segmentBeforeExec(context, native, pid);
   if (before !== undefined) {
     throw new CgoprofError({
@@ -50,7 +50,7 @@ function segmentOfLiving(context: Context, native: NativeBinding, pid: number, m
   throw new CgoprofError({
     what: `pid ${pid}`,
     why: 'not profiled: libcgoprof.so is not loaded in it',
-    hint: "Start it as 'cgoprof run -- COMMAND', or with the environment that 'cgoprof env' prints.",
+    hint: `Attach to it: cgoprof attach ${pid}; or start it as 'cgoprof run -- COMMAND'.`,
   });
 }
 

@@ -6,7 +6,14 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Context } from '../../src/context.js';
-import type { ExecutableInfo, NativeBinding, Segment, SegmentHeader } from '../../src/native-binding.js';
+import type {
+  AttachRequest,
+  AttachResult,
+  ExecutableInfo,
+  NativeBinding,
+  Segment,
+  SegmentHeader,
+} from '../../src/native-binding.js';
 import { segmentHeader } from './segment-fixture.js';
 
 export const BOOT_ID = '00112233-4455-6677-8899-aabbccddeeff';
@@ -23,6 +30,10 @@ export interface FakeProcess {
   readonly innerPid?: number;
   /** Where its code begins, which tells one program from the next in the same process; 0 when it is ending. */
   readonly code?: number;
+  /** Field 9 of its stat. */
+  readonly flags?: number;
+  /** Further lines of its status, and those that replace the usual ones, by name. */
+  readonly status?: Readonly<Record<string, string>>;
   /** Files it has mapped, by the path it sees; they are made in its root. */
   readonly maps?: string;
   /** What it was started with, KEY=VALUE. */
@@ -41,6 +52,11 @@ export class FakeWorld {
     throw codedError('ENOENT', `${path}: no such file or directory`);
   };
   readonly executables = new Map<string, ExecutableInfo | Error>();
+  /** What the addon was asked to attach to or to detach from, in order, and what comes of it. */
+  readonly attachRequests: AttachRequest[] = [];
+  attach: (request: AttachRequest) => AttachResult = () => ({ ...ATTACH_RESULT });
+  /** What a process does when its segment has a new wish: nothing, unless a test says so. */
+  onWish: (path: string) => void = () => {};
   out = '';
   err = '';
 
@@ -74,14 +90,17 @@ export class FakeWorld {
       foreground = -1,
       start = 1,
       code = 4096,
+      flags = 0,
+      status = {},
       innerPid,
       maps,
       environ,
     } = fake;
-    const fields = [state, parent, group, 1, 0, foreground, ...Array(12).fill(0), 0, start, 0, 0, 0, code, 0, 0];
+    const fields = [state, parent, group, 1, 0, foreground, flags, ...Array(12).fill(0), start, 0, 0, 0, code, 0, 0];
     this.write(`proc/${pid}/stat`, `${pid} (${name}) ${fields.join(' ')}\n`);
     const nspid = innerPid === undefined ? `${pid}` : `${pid}\t${innerPid}`;
-    this.write(`proc/${pid}/status`, `Name:\t${name}\nNSpid:\t${nspid}\nVmRSS:\t 1 kB\n`);
+    const lines = Object.entries({ Name: name, NSpid: nspid, VmRSS: ' 1 kB', ...status });
+    this.write(`proc/${pid}/status`, lines.map(([key, value]) => `${key}:\t${value}\n`).join(''));
     if (maps !== undefined) this.write(`proc/${pid}/maps`, maps);
     if (environ !== undefined) this.write(`proc/${pid}/environ`, environ.map((entry) => `${entry}\0`).join(''));
     rmSync(this.path(`proc/${pid}/root`), { force: true });
@@ -122,7 +141,21 @@ export class FakeWorld {
     };
   }
 
+  /** Changes the header that the addon finds in a file. */
+  setHeader(path: string, header: Partial<SegmentHeader>): void {
+    const segment = this.#read(path);
+    this.segments.set(path, { ...segment, header: { ...segment.header, ...header } });
+  }
+
   readonly native: NativeBinding = {
+    attach: async (request) => {
+      this.attachRequests.push(request);
+      return this.attach(request);
+    },
+    setSegmentWish: (path, wish) => {
+      this.setHeader(path, { wish });
+      this.onWish(path);
+    },
     readSegment: (path) => this.#read(path),
     readSegmentHeader: (path) => this.#read(path).header,
     symbolizeModule: async ({ addresses, files }) => ({
@@ -146,9 +179,17 @@ export class FakeWorld {
 }
 
 /** An error as the addon throws them. */
-export function codedError(code: string, message: string): Error {
-  return Object.assign(new Error(message), { code });
+export function codedError(code: string, message: string, detail?: string): Error {
+  return Object.assign(new Error(message), { code, detail });
 }
+
+export const ATTACH_RESULT: AttachResult = {
+  segment: '/dev/shm/cgoprof-0/10-1.seg',
+  stoppedNs: 1_234_567,
+  threadId: 11,
+  attempts: 0,
+  patched: 97,
+};
 
 export const GO_PROGRAM: ExecutableInfo = {
   format: 'elf',

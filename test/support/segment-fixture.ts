@@ -53,7 +53,7 @@ export interface SegmentTable {
 export function segmentHeader(overrides: Partial<SegmentHeader> = {}): SegmentHeader {
   return {
     abiMajor: 2,
-    abiMinor: 0,
+    abiMinor: 1,
     state: 'running',
     pid: 4321,
     uid: 0,
@@ -63,6 +63,10 @@ export function segmentHeader(overrides: Partial<SegmentHeader> = {}): SegmentHe
     sampleRate: 1,
     bootId: '00112233445566778899aabbccddeeff',
     exePath: MAIN.path,
+    wish: 'record',
+    attachments: 0,
+    attachedUnixNs: 0n,
+    beforeAttachBytes: undefined,
     counters: {
       droppedBuckets: 0,
       droppedLive: 0,
@@ -71,6 +75,7 @@ export function segmentHeader(overrides: Partial<SegmentHeader> = {}): SegmentHe
       missedFrees: 0,
       lostModules: 0,
       prunedSegments: 0,
+      unknownFrees: 0,
     },
     samples: 0,
     liveSamples: 0,

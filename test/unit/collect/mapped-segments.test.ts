@@ -36,7 +36,7 @@ describe('mappedSegments', () => {
     expect(mappedSegments(world.procRoot, 7)).toEqual({
       paths: [`${world.procRoot}/7/root${path}`],
       lost: [],
-      libraryLoaded: true,
+      library: 'preloaded',
       failure: undefined,
       ending: false,
     });
@@ -62,7 +62,7 @@ describe('mappedSegments', () => {
     expect(mappedSegments(world.procRoot, 7)).toEqual({
       paths: [],
       lost: ['/gone/7-1.seg'],
-      libraryLoaded: false,
+      library: 'none',
       failure: undefined,
       ending: false,
     });
@@ -73,7 +73,7 @@ describe('mappedSegments', () => {
     expect(mappedSegments(world.procRoot, 7)).toEqual({
       paths: [],
       lost: [],
-      libraryLoaded: false,
+      library: 'none',
       failure: undefined,
       ending: false,
     });

@@ -18,6 +18,7 @@ describe('parseStat', () => {
       parent: 1,
       processGroup: 4711,
       foregroundGroup: 4712,
+      isKernelThread: false,
       startTimeTicks: 987654321n,
       image: '4194304 5292605 140722075119104',
     });

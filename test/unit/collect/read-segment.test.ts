@@ -7,7 +7,8 @@ const throwing = (error: Error): NativeBinding => {
   const read = (): never => {
     throw error;
   };
-  return { readSegment: read, readSegmentHeader: read, symbolizeModule: read, inspectExecutable: read };
+  const [attach, setSegmentWish, symbolizeModule, inspectExecutable] = [read, read, read, read];
+  return { readSegment: read, readSegmentHeader: read, attach, setSegmentWish, symbolizeModule, inspectExecutable };
 };
 
 describe('readSegment', () => {
