@@ -9,7 +9,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { Command, CommanderError, Help, InvalidArgumentError, Option } from 'commander';
 import { type Context, DONE, type Ending } from './context.js';
 import { CgoprofError, EXIT_FAILED, EXIT_USAGE, errorCode, usageError } from './errors.js';
-import { DEFAULT_RATE, parseInterval, parseProfileChoice, parseRate } from './flag-values.js';
+import { DEFAULT_RATE, parseInterval, parsePid, parseProfileChoice, parseRate } from './flag-values.js';
 import type { NativeBinding } from './native-binding.js';
 import { reportError } from './present/error-lines.js';
 
@@ -17,6 +17,8 @@ interface CommandSpec {
   /** Name and arguments in commander's notation. */
   readonly usage: string;
   readonly summary: string;
+  /** Of the argument, where it is not taken as it is. */
+  readonly parseArgument?: (text: string) => unknown;
   readonly options: () => Option[];
   readonly examples: readonly string[];
   /** Commands are loaded when they are run, so that help needs nothing of them. */
@@ -39,6 +41,17 @@ const rate = (): Option =>
     .argParser(parsedBy(parseRate))
     .default(DEFAULT_RATE, '512KiB')
     .env('CGOPROF_RATE');
+/** Without a default: a rate that was not given is no wish to change one. */
+const attachRate = (): Option =>
+  new Option('--rate <bytes>', 'mean bytes between samples (default: 512KiB, or as before)')
+    .argParser(parsedBy(parseRate))
+    .env('CGOPROF_RATE');
+const trustSeccomp = (): Option =>
+  new Option(
+    '--trust-seccomp',
+    'go on where a seccomp filter cannot be read: it answers with errors, as Docker’s and Kubernetes’ do',
+  ).default(false);
+const machineReadable = (): Option => new Option('--json', 'for machines').default(false);
 const profile = (help: string): Option =>
   new Option('--profile <which>', `processes to profile: go, all, or the base name of an executable ${help}`)
     .argParser(parsedBy(parseProfileChoice))
@@ -71,6 +84,22 @@ const COMMANDS: readonly CommandSpec[] = [
     run: async (...args) => (await import('./commands/run.js')).run(...args),
   },
   {
+    usage: 'attach <pid>',
+    summary: 'switch profiling on in a running process',
+    parseArgument: parsePid,
+    options: () => [attachRate(), trustSeccomp(), machineReadable()],
+    examples: ['cgoprof attach 4711', 'cgoprof attach 4711 --rate 1 --json'],
+    run: async (...args) => (await import('./commands/attach.js')).attach(...args),
+  },
+  {
+    usage: 'detach <pid>',
+    summary: 'switch profiling off in a running process',
+    parseArgument: parsePid,
+    options: () => [trustSeccomp(), machineReadable()],
+    examples: ['cgoprof detach 4711'],
+    run: async (...args) => (await import('./commands/detach.js')).detach(...args),
+  },
+  {
     usage: 'heap <target>',
     summary: 'write the merged profile of a process: a pid, or a segment file',
     options: () => [
@@ -100,7 +129,7 @@ const COMMANDS: readonly CommandSpec[] = [
   {
     usage: 'ps',
     summary: 'list profiled processes, living and dead',
-    options: () => [new Option('--json', 'for machines').default(false)],
+    options: () => [machineReadable()],
     examples: ['cgoprof ps --json'],
     run: async (context, options) => (await import('./commands/ps.js')).ps(context, options),
   },
@@ -140,8 +169,8 @@ export async function runCommandLine(context: Context, args: readonly string[]):
 
 const HELP_WIDTH = 100;
 const QUICK_START = `
-Start a service, look at it, read the profile:
-  cgoprof run -- ./server
+Start a service or take one that runs, look at it, read the profile:
+  cgoprof run -- ./server          or: cgoprof attach PID
   cgoprof heap PID --go http://127.0.0.1:6060 -o merged.pb.gz
   go tool pprof merged.pb.gz`;
 
@@ -171,6 +200,7 @@ function newProgram(context: Context): Command {
 function addCommand(program: Command, spec: CommandSpec, action: (...given: unknown[]) => Promise<void>): void {
   const command = program.command(spec.usage).description(spec.summary).helpOption('-h, --help', 'print this help');
   for (const option of spec.options()) command.addOption(option);
+  if (spec.parseArgument) command.registeredArguments[0]?.argParser(parsedBy(spec.parseArgument));
   command.addHelpText('after', `\nExamples:\n${spec.examples.map((line) => `  ${line}`).join('\n')}`);
   // What follows the name of the command to run is its own, also without `--` before it.
   command.passThroughOptions(spec.usage.startsWith('run '));

@@ -1,5 +1,5 @@
 /**
- * Values that flags take: sizes, durations, profile choices. Each parser returns the value or throws a plain Error whose
+ * Values that flags and arguments take: sizes, durations, profile choices, pids. Each parser returns the value or throws a plain Error whose
  * message says what was expected.
  */
 
@@ -62,4 +62,10 @@ export function parseInterval(text: string): number {
 export function parseProfileChoice(text: string): string {
   if (text === '' || text.includes('/')) throw new Error('expected go, all, or the base name of an executable');
   return text;
+}
+
+/** A process, and no segment: of a dead one nothing can be asked. */
+export function parsePid(text: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new Error('expected the pid of a running process');
+  return Number(text);
 }

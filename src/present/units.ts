@@ -13,6 +13,11 @@ export function formatBytes(bytes: number): string {
   return `${Number(value.toFixed(1))} ${SIZES[unit]}`;
 }
 
+/** `85 µs`, `1.2 ms`. */
+export function formatNanos(ns: number): string {
+  return ns < 1e6 ? `${Math.round(ns / 1e3)} µs` : `${Number((ns / 1e6).toFixed(1))} ms`;
+}
+
 /** `850 ms`, `3.2 s`, `4 min`. */
 export function formatAge(ms: number): string {
   if (ms < 1_000) return `${Math.max(0, Math.round(ms))} ms`;

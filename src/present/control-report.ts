@@ -1,0 +1,50 @@
+/** What `attach` and `detach` have done: a line or two for people, and JSON for machines. */
+import type { Attached } from '../control/attach-process.js';
+import type { Detached } from '../control/detach-process.js';
+import type { AttachResult } from '../native-binding.js';
+import { formatNanos } from './units.js';
+
+/** How much a thread allocates before it looks whether it is to record (native/preload/recorder.h, kRecheckBytes). */
+const RECHECK = '16 MiB';
+
+export function attachedLines(pid: number, command: string, { how, recording, injected }: Attached): string[] {
+  const what = named(pid, command);
+  const done: Record<Attached['how'], string> = {
+    injected: `attached to ${what}${stoppedFor(injected)}`,
+    resumed: `${what} is recorded again`,
+    asked: `${what} is recorded now`,
+    already: `${what} is recorded already`,
+  };
+  const later = `${what} will be recorded once one of its threads has allocated another ${RECHECK}: it looks for the request then`;
+  const next = `look at it: cgoprof heap ${pid} --go http://HOST:PORT -o merged.pb.gz; end it: cgoprof detach ${pid}`;
+  return [recording ? done[how] : later, next];
+}
+
+export function detachedLines(pid: number, command: string, { how, segment, injected }: Detached): string[] {
+  const what = named(pid, command);
+  const done: Record<Detached['how'], string> = {
+    injected: `detached from ${what}${stoppedFor(injected)}`,
+    asked: `${what} is not recorded any more; the hooks stay in, as the library was preloaded`,
+    withdrawn: `${what} is not recorded, and will not be: it had not seen the request yet`,
+    already: `${what} is not recorded anyway`,
+  };
+  return segment === '' ? [done[how]] : [done[how], `what was recorded stays: cgoprof heap ${pid} -o FILE`];
+}
+
+/** One JSON object and a line feed. Numbers are 0 where no thread had to be stopped. */
+export function controlJson(pid: number, command: string, outcome: Attached | Detached): string {
+  const { injected, segment, ...rest } = outcome;
+  const { stoppedNs = 0, threadId = 0, attempts = 0, patched = 0 } = injected ?? {};
+  return `${JSON.stringify({ pid, command, segment, ...rest, stoppedNs, threadId, attempts, patched }, null, 2)}\n`;
+}
+
+function named(pid: number, command: string): string {
+  return command === '' ? `pid ${pid}` : `pid ${pid} (${command})`;
+}
+
+function stoppedFor(result: AttachResult | undefined): string {
+  if (result === undefined) return '';
+  const { stoppedNs, attempts } = result;
+  const others = attempts > 0 ? `; ${attempts} more for a look` : '';
+  return `: one thread was stopped for ${formatNanos(stoppedNs)}${others}`;
+}
