@@ -10,7 +10,7 @@ import { ALLOCATOR_LABEL, BYTES_LABEL } from './heap-profile.js';
 import type { Int64 } from './int64.js';
 import { type LabelSpec, type MappingSpec, ProfileBuilder } from './profile-builder.js';
 import { scaleHeapSample } from './scale-heap-sample.js';
-import { segmentNotes } from './segment-notes.js';
+import { attachNotes, segmentNotes } from './segment-notes.js';
 import { addressName } from './unnamed-frame.js';
 
 export interface CProfileOptions {
@@ -26,6 +26,9 @@ const KIND_HEAP = 1;
 /** Root frames of stacks whose root end is missing, so that nobody takes the outermost known frame for the origin. */
 const TRUNCATED = '[truncated stack]';
 const GO_UNREACHABLE = '[goroutine not reachable]';
+
+/** Stands for all that was in use when the library was attached, by whatever stacks it had been allocated. */
+const BEFORE_ATTACH = '[allocated before attach]';
 
 /** Stands for the whole stack of samples that found no room for theirs. */
 const NOT_RECORDED = '[stack not recorded: table full]';
@@ -99,6 +102,7 @@ class Locator {
   readonly #truncated = new Frame(0, 0n, [nameOnly(TRUNCATED)]);
   readonly #goUnreachable = new Frame(0, 0n, [nameOnly(GO_UNREACHABLE)]);
   readonly #notRecorded = new Frame(0, 0n, [nameOnly(NOT_RECORDED)]);
+  readonly #beforeAttach = new Frame(0, 0n, [nameOnly(BEFORE_ATTACH)]);
 
   constructor(
     private readonly symbolized: SymbolizedSegment,
@@ -121,6 +125,11 @@ class Locator {
     }
     if (!bucket.truncated && !bucket.goUnreachable) return stack;
     return [...stack, this.#location(bucket.goUnreachable ? this.#goUnreachable : this.#truncated)];
+  }
+
+  /** Of what was allocated before anybody looked. */
+  locateBeforeAttach(): number[] {
+    return [this.#location(this.#beforeAttach)];
   }
 
   /** What is left of a stack without the hidden frames; undefined when nothing is. */
@@ -207,11 +216,19 @@ export function cProfile(symbolized: SymbolizedSegment, options: CProfileOptions
     labelSets.set(blockSize, labels);
     builder.addSample(locator.locate(bucket), labels, sampleValues(bucket, header.sampleRate));
   }
+  if (header.attachments > 0 && header.beforeAttachBytes) {
+    // The allocator knows the bytes, and how many blocks they are nobody.
+    const values = [0, header.beforeAttachBytes, 0, header.beforeAttachBytes];
+    builder.addSample(locator.locateBeforeAttach(), builder.addLabels(sampleLabels(0)), values);
+  }
   return builder.build({
     timeNanos: options.timeNanos ?? BigInt(Date.now()) * 1_000_000n,
     durationNanos: 0,
     period: Math.max(1, header.sampleRate),
-    comments: [rateComment(header.sampleRate), ...segmentNotes(symbolized.segment).map((note) => `cgoprof: ${note}`)],
+    comments: [
+      rateComment(header.sampleRate),
+      ...[...attachNotes(header), ...segmentNotes(symbolized.segment)].map((note) => `cgoprof: ${note}`),
+    ],
     dropFrames: '',
     keepFrames: '',
     docUrl: '',

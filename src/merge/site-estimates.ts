@@ -123,7 +123,9 @@ class SiteTally {
     const ratio = rate > 1 ? blockSize / rate : Number.POSITIVE_INFINITY;
     for (const [i, tally] of this.#tallies.entries()) {
       const amount = Number(int64(value[i] ?? 0));
-      if (i % 2 === 1) tally.add(amount, blockSize, ratio);
+      // Bytes of no blocks: an allocator's account, which is no sample.
+      if (!Number.isFinite(blockSize)) tally.add(amount, 1, Number.POSITIVE_INFINITY);
+      else if (i % 2 === 1) tally.add(amount, blockSize, ratio);
       else tally.add(uncut(amount, Number(int64(value[i + 1] ?? 0)) / blockSize, rate), 1, ratio);
     }
   }
@@ -164,7 +166,7 @@ class Reader {
   blockSize({ label, value }: Sample): number {
     const size = label.find(({ key }) => this.#text(key) === BYTES_LABEL);
     if (size !== undefined) return Number(size.num);
-    return Number(value[1]) / Number(value[0]); // No label: blocks of less than a byte on average.
+    return Number(value[1]) / Number(value[0]); // No label: blocks of less than a byte on average, or no blocks.
   }
 }
 

@@ -1,7 +1,15 @@
 import { describe, expect, test } from 'vitest';
 import { cProfile } from '../../../src/merge/c-profile.js';
+import type { SegmentHeader } from '../../../src/native-binding.js';
 import { readProfile } from '../../support/read-profile.js';
-import { bucket, LIBRARY, MAIN, type SegmentTable, symbolizedSegment } from '../../support/segment-fixture.js';
+import {
+  bucket,
+  LIBRARY,
+  MAIN,
+  type SegmentTable,
+  segmentHeader,
+  symbolizedSegment,
+} from '../../support/segment-fixture.js';
 
 function read(table: SegmentTable, showPlumbing = false) {
   return readProfile(cProfile(symbolizedSegment(table), { showPlumbing, timeNanos: 1_234_567_890_123_456_789n }));
@@ -37,6 +45,28 @@ describe('header', () => {
       'cgoprof: pid 4321: samples counted as allocated but not as in use, because the live set was full: 11',
       'cgoprof: pid 4321: samples with a stack that ends early: 13',
       'cgoprof: pid 4321: buckets that changed whenever they were read, and may be off by a few blocks: 1',
+    ]);
+  });
+
+  test('comments tell of an attach, and of what is not in the books then', () => {
+    const attached = { attachments: 1, attachedUnixNs: 1_700_000_000_123_456_789n };
+    const comments = (header: Partial<SegmentHeader>, counters = {}) =>
+      read({ buckets: [], header: { ...attached, ...header, counters: { ...segmentHeader().counters, ...counters } } })
+        .comments.slice(1)
+        .map((comment) => comment.replace('cgoprof: pid 4321: ', ''));
+    const at = 'attached at 2023-11-14T22:13:20.123Z';
+    expect(comments({ beforeAttachBytes: 0 })).toEqual([at]);
+    expect(comments({ beforeAttachBytes: 7919, attachments: 2 })).toEqual([
+      `${at}, not for the first time: what was recorded earlier counts as freed then`,
+    ]);
+    expect(comments({ state: 'paused' }, { unknownFrees: 17 })).toEqual([
+      at,
+      'frees of blocks from before the attach, or allocated out of sight: 17',
+      'what was in use before the attach is unknown: its allocator gives no account',
+      'recording is switched off: what was allocated or freed since is not in the profile',
+    ]);
+    expect(comments({ attachments: 0, state: 'paused' })).toEqual([
+      'recording is switched off: what was allocated since is not in the profile',
     ]);
   });
 
@@ -104,6 +134,24 @@ describe('samples', () => {
   test('blocks of less than a byte on average carry no size label, as in Go', () => {
     const { samples } = read({ buckets: [{ allocs: 4, allocBytes: 3, stack: ['f'] }] });
     expect(samples[0]?.labels).toEqual({ allocator: 'c' });
+  });
+});
+
+describe('what was in use before the attach', () => {
+  const samplesOf = (header: Partial<SegmentHeader>) => read({ rate: 524288, buckets: [], header }).samples;
+
+  test('is one node, of bytes alone', () => {
+    expect(samplesOf({ attachments: 1, beforeAttachBytes: 7919 })).toEqual([
+      { stack: ['[allocated before attach]'], values: [0, 7919, 0, 7919], labels: { allocator: 'c' } },
+    ]);
+  });
+
+  test.each([
+    ['the library was preloaded', { attachments: 0, beforeAttachBytes: 7919 }],
+    ['there was nothing', { attachments: 1, beforeAttachBytes: 0 }],
+    ['nobody knows', { attachments: 1, beforeAttachBytes: undefined }],
+  ])('is none where %s', (_, header) => {
+    expect(samplesOf(header)).toEqual([]);
   });
 });
 

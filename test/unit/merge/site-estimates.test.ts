@@ -54,6 +54,16 @@ describe('sites', () => {
     expect(site?.inUse.objects.estimate).toBeCloseTo(20 / (1 - Math.exp(-size / RATE)), 3);
   });
 
+  test('what was in use before an attach is exact, though nobody knows of how many blocks', () => {
+    const header = { attachments: 1, beforeAttachBytes: 7919 };
+    const symbolized = symbolizedSegment({ rate: RATE, buckets: [], header });
+    const sites = siteEstimates([cProfile(symbolized, { showPlumbing: false })]);
+    const bytes = { estimate: 7919, standardError: 0, low: 7919, high: 7919 };
+    const amounts = { bytes, objects: { estimate: 0, standardError: 0 } };
+    const place = { allocator: 'c', function: '[allocated before attach]', file: '', line: 0 };
+    expect(sites).toEqual([{ ...place, inUse: amounts, allocated: amounts }]);
+  });
+
   test('in exact mode are exact', () => {
     const sites = ofBuckets([{ stack: ['f@f.c:3'], allocs: 5, frees: 2, allocBytes: 505, freeBytes: 202 }], 1);
     const exact = (estimate: number) => ({ estimate, standardError: 0, low: estimate, high: estimate });
