@@ -42,6 +42,10 @@ const REASONS: Readonly<Record<string, Reason>> = {
     unseen: 'another preloaded library defines malloc in front of libcgoprof.so',
     hint: 'Name libcgoprof.so first in LD_PRELOAD; it calls the other.',
   },
+  'dormant-allocator': {
+    unseen: 'its allocator has functions of its own, which are hooked at the start of a process or not at all',
+    hint: 'Start it with CGOPROF_PROFILE=NAME, the base name of its executable.',
+  },
   processor: { why: 'the processor has no cmpxchg16b instruction', hint: 'Every amd64 processor since 2006 has it.' },
   kernel: { why: 'the kernel cannot keep it from forked children', hint: 'Linux 4.14 can.' },
 };

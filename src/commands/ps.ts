@@ -15,6 +15,10 @@ export async function ps(context: Context, options: PsOptions): Promise<Ending> 
   const rows = found.map(processRow);
   if (options.json) context.writeOut(`${JSON.stringify(rows, null, 2)}\n`);
   else if (rows.length > 0) context.writeOut(psTable(rows));
-  else say(context, "no profiled processes; start one with 'cgoprof run -- COMMAND'");
+  else
+    say(
+      context,
+      "no profiled processes; start one with 'cgoprof run -- COMMAND', or attach to one: cgoprof attach PID",
+    );
   return DONE;
 }

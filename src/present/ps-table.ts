@@ -3,7 +3,9 @@
  */
 import type { FoundSegment } from '../collect/find-segments.js';
 import { oneLine } from '../errors.js';
-import type { SegmentCounters } from '../native-binding.js';
+import type { SegmentCounters, SegmentHeader } from '../native-binding.js';
+import { isPaused } from '../recording.js';
+import { isoTime } from '../unix-time.js';
 import { losses } from './losses.js';
 import { formatBytes, formatTime } from './units.js';
 
@@ -29,13 +31,17 @@ export interface ProcessRow {
   readonly segment: string;
   /** Losses that have happened, by counter. */
   readonly losses: Readonly<Partial<SegmentCounters>>;
+  /** How often the library was attached; 0: it was preloaded. */
+  readonly attachments: number;
+  /** When it was last, ISO 8601. */
+  readonly attached: string | null;
 }
 
 export function processRow({ path, header, livePid }: FoundSegment): ProcessRow {
   return {
     pid: livePid ?? header.pid,
-    state: processState(header.state, livePid !== undefined),
-    started: new Date(Number(header.createdUnixNs / 1_000_000n)).toISOString(),
+    state: processState(header, livePid !== undefined),
+    started: isoTime(header.createdUnixNs),
     rate: header.sampleRate,
     samples: header.samples,
     live: header.liveSamples,
@@ -43,12 +49,15 @@ export function processRow({ path, header, livePid }: FoundSegment): ProcessRow 
     command: header.exePath,
     segment: path,
     losses: losses(header.counters),
+    attachments: header.attachments,
+    attached: header.attachments > 0 ? isoTime(header.attachedUnixNs) : null,
   };
 }
 
-function processState(state: FoundSegment['header']['state'], alive: boolean): ProcessState {
-  if (state === 'exited') return alive ? 'exiting' : 'exited';
-  return alive ? state : 'died';
+function processState(header: SegmentHeader, alive: boolean): ProcessState {
+  if (header.state === 'exited') return alive ? 'exiting' : 'exited';
+  if (!alive) return 'died';
+  return isPaused(header) ? 'paused' : header.state;
 }
 
 const COLUMNS: ReadonlyArray<readonly [title: string, align: 'left' | 'right', cell: (row: ProcessRow) => string]> = [

@@ -50,7 +50,19 @@ describe('processRow', () => {
       command: '/srv/app',
       segment: '/dev/shm/cgoprof-0/1-1.seg',
       losses: { droppedLive: 3 },
+      attachments: 0,
+      attached: null,
     });
+  });
+
+  it('tells when and how often the library was attached', () => {
+    const row = processRow(found({ pid: 5, attachments: 3, attachedUnixNs: 1_700_000_000_123_456_789n }, 5));
+    expect(row).toMatchObject({ attachments: 3, attached: '2023-11-14T22:13:20.123Z' });
+  });
+
+  it('calls a process paused that was told to and has not allocated since', () => {
+    expect(processRow(found({ pid: 5, wish: 'pause' }, 5)).state).toBe('paused');
+    expect(processRow(found({ pid: 5, wish: 'pause' })).state).toBe('died');
   });
 });
 
