@@ -7,7 +7,10 @@
       "defines": ["NAPI_VERSION=8"],
       "include_dirs": ["native"],
       "sources": [
+        "native/addon/attach_library.cc",
+        "native/addon/attach_target.cc",
         "native/addon/binding.cc",
+        "native/addon/borrowed_thread.cc",
         "native/addon/debug_file.cc",
         "native/addon/demangle.cc",
         "native/addon/dwarf_lines.cc",
@@ -16,13 +19,20 @@
         "native/addon/executable_info.cc",
         "native/addon/go_module.cc",
         "native/addon/go_pclntab.cc",
+        "native/addon/injector.cc",
         "native/addon/input_file.cc",
         "native/addon/memory_image.cc",
         "native/addon/native_symbols.cc",
+        "native/addon/remote_image.cc",
+        "native/addon/remote_process.cc",
+        "native/addon/safe_point.cc",
         "native/addon/safe_text.cc",
+        "native/addon/seccomp_filter.cc",
         "native/addon/segment_reader.cc",
+        "native/addon/signal_frame.cc",
         "native/addon/symbol_table.cc",
-        "native/addon/symbolizer.cc"
+        "native/addon/symbolizer.cc",
+        "native/addon/traced_thread.cc"
       ],
       "cflags_cc": ["-Wall", "-Wextra", "-fvisibility=hidden"],
       # The archive's names stay inside, where no other addon's can take their place.

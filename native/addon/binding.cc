@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "addon/executable_info.h"
+#include "addon/injector.h"
 #include "addon/segment_reader.h"
 #include "addon/symbolizer.h"
 
@@ -291,10 +292,62 @@ Napi::Value InspectExecutableJs(const Napi::CallbackInfo& info) {
                           {"hasCapabilities", Flag(env, executable.has_capabilities)}});
 }
 
+// ---- Attaching -------------------------------------------------------------------------------------------------
+
+AttachRequest AttachRequestFromJs(const Napi::Object& request) {
+  AttachRequest converted;
+  const std::string action = request.Get("action").As<Napi::String>();
+  converted.pid = request.Get("pid").As<Napi::Number>().Int32Value();
+  converted.action = action == "detach" ? kDetachAction : kAttachAction;
+  converted.library_path = request.Get("libraryPath").As<Napi::String>();
+  converted.rate = static_cast<uint64_t>(request.Get("rate").As<Napi::Number>().Int64Value());
+  converted.directory = request.Get("directory").As<Napi::String>();
+  converted.deadline = std::chrono::milliseconds(request.Get("deadlineMs").As<Napi::Number>().Int64Value());
+  converted.trust_seccomp = request.Get("trustSeccomp").As<Napi::Boolean>();
+  return converted;
+}
+
+Napi::Value AttachResultToJs(Napi::Env env, const AttachResult& result) {
+  return MakeObject(env, {{"segment", Text(env, result.segment)},
+                          {"stoppedNs", SafeInteger(env, result.stopped_ns)},
+                          {"threadId", SafeInteger(env, static_cast<uint64_t>(result.thread_id))},
+                          {"attempts", SafeInteger(env, result.attempts)},
+                          {"patched", SafeInteger(env, result.patched)}});
+}
+
+class AttachWorker : public Napi::AsyncWorker {
+ public:
+  AttachWorker(Napi::Env env, AttachRequest request)
+      : Napi::AsyncWorker(env), deferred_(env), request_(std::move(request)) {}
+  Napi::Promise promise() const { return deferred_.Promise(); }
+  void Execute() override { result_ = AttachTo(request_); }
+  void OnOK() override {
+    if (!result_.error) return deferred_.Resolve(AttachResultToJs(Env(), result_));
+    Napi::Error error = Napi::Error::New(Env(), result_.error.message);
+    error.Set("code", Text(Env(), result_.error.code));
+    error.Set("detail", Text(Env(), result_.error.message));
+    deferred_.Reject(error.Value());
+  }
+  void OnError(const Napi::Error& error) override { deferred_.Reject(error.Value()); }
+
+ private:
+  const Napi::Promise::Deferred deferred_;
+  const AttachRequest request_;
+  AttachResult result_;
+};
+
+Napi::Value AttachJs(const Napi::CallbackInfo& info) {
+  auto* worker = new AttachWorker(info.Env(), AttachRequestFromJs(info[0].As<Napi::Object>()));
+  const Napi::Promise promise = worker->promise();
+  worker->Queue();
+  return promise;
+}
+
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("readSegment", Napi::Function::New(env, ReadSegmentJs, "readSegment"));
   exports.Set("readSegmentHeader", Napi::Function::New(env, ReadSegmentHeaderJs, "readSegmentHeader"));
   exports.Set("symbolizeModule", Napi::Function::New(env, SymbolizeModuleJs, "symbolizeModule"));
+  exports.Set("attach", Napi::Function::New(env, AttachJs, "attach"));
   exports.Set("inspectExecutable", Napi::Function::New(env, InspectExecutableJs, "inspectExecutable"));
   return exports;
 }

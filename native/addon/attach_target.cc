@@ -1,0 +1,175 @@
+// See attach_target.h.
+#include "addon/attach_target.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <initializer_list>
+
+#include "addon/executable_info.h"
+#include "addon/safe_text.h"
+#include "shared/attach_mailbox.h"
+
+namespace cgoprof {
+namespace {
+
+constexpr char kLibraryName[] = "libcgoprof.so";
+
+bool Contains(const std::string& text, const char* part) { return text.find(part) != std::string::npos; }
+
+bool IsMusl(const std::string& path) {
+  const std::string name = FileNameOf(path);
+  return Contains(name, "ld-musl-") || Contains(name, "libc.musl-");
+}
+
+// glibc's, which nothing else defines.
+bool IsLoader(const RemoteImage& image) { return image.FindFunction("_dl_debug_state") != 0; }
+
+NativeError SystemError(int error) {
+  if (error == ENOENT || error == ESRCH) return {"GONE", ""};
+  if (error == EACCES || error == EPERM) return {"NOT_PERMITTED", strerror(error)};
+  return {"EIO", strerror(error)};
+}
+
+// The function in the first image that has it.
+uint64_t FindInAny(const std::vector<RemoteImage>& images, const char* name) {
+  for (const RemoteImage& image : images) {
+    if (const uint64_t address = image.FindFunction(name)) return address;
+  }
+  return 0;
+}
+
+}  // namespace
+
+NativeError AttachTarget::Inspect() {
+  if (NativeError error = CheckState()) return error;
+  if (NativeError error = CheckExecutable()) return error;
+  if (NativeError error = FindLibc()) return error;
+  if (NativeError error = FindCode()) return error;
+  if (NativeError error = FindLibrary()) return error;
+  FindGo();
+  return {};
+}
+
+NativeError AttachTarget::CheckState() const {
+  const pid_t pid = process_.pid();
+  const std::string state = process_.StatusField(pid, "State").substr(0, 1);
+  if (state.empty()) return {"GONE", ""};
+  if (state == "Z" || state == "X") return {"ZOMBIE", ""};
+  const std::string tracer = process_.StatusField(pid, "TracerPid");
+  if (tracer != "0" && !tracer.empty()) return {"TRACED", tracer};
+  if (state == "T") return {"STOPPED", ""};
+  if (Contains(process_.StatusField(pid, "x86_Thread_features"), "shstk")) return {"SHADOW_STACK", ""};
+  return {};
+}
+
+NativeError AttachTarget::CheckExecutable() {
+  identity_ = process_.Identity();
+  if (!process_.ReadFile("maps")) return SystemError(errno);
+  safe_points_.mappings = process_.Mappings();
+  const auto [error, info] = InspectExecutable(("/proc/" + std::to_string(process_.pid()) + "/exe").c_str());
+  if (error) return error.code == "ENOENT" ? NativeError{"GONE", ""} : NativeError{"NOT_PERMITTED", error.message};
+  if (info.machine != "amd64") return {"MACHINE", info.machine};
+  interpreter_ = info.interpreter;
+  if (!info.dynamic) return {"STATIC", ""};
+  return {};
+}
+
+NativeError AttachTarget::FindLibc() {
+  images_ = FindImages(process_, safe_points_.mappings);
+  const auto is_glibc = [](const RemoteImage& image) { return image.FindFunction("gnu_get_libc_version") != 0; };
+  const auto found = std::find_if(images_.begin(), images_.end(), is_glibc);
+  if (found != images_.end()) {
+    libc_ = &*found;
+    return {};
+  }
+  for (const RemoteMapping& mapping : safe_points_.mappings) {
+    if (IsMusl(mapping.path)) return {"MUSL", SafeText(mapping.path)};
+  }
+  if (IsMusl(interpreter_)) return {"MUSL", interpreter_};
+  // Its mappings may be read, its memory may not (ptrace's stricter check), or there is no libc.
+  uint64_t word = 0;
+  for (const RemoteMapping& mapping : safe_points_.mappings) {
+    if (mapping.readable && mapping.inode != 0 && !process_.Read(mapping.start, &word)) return SystemError(errno);
+  }
+  return {"LIBC", "libc.so.6"};
+}
+
+// The functions: before glibc 2.34 some lie in libraries beside libc.
+NativeError AttachTarget::FindCode() {
+  struct Wanted {
+    const char* name;
+    uint64_t* address;
+  };
+  AttachFunctions* const f = &functions_;
+  f->dlopen_flags = RTLD_NOW;
+  for (const Wanted& one : {Wanted{"pthread_create", &f->pthread_create}, Wanted{"pthread_detach", &f->pthread_detach},
+                            Wanted{"munmap", &f->munmap}, Wanted{"dlopen", &f->dlopen}}) {
+    *one.address = libc_->FindFunction(one.name);
+    if (*one.address == 0) *one.address = FindInAny(images_, one.name);
+    if (*one.address == 0) return {"LIBC", one.name};
+  }
+  f->dlerror = FindInAny(images_, "dlerror");
+
+  constexpr std::string_view kSystemCall("\x0f\x05\xc3", 3);
+  constexpr std::string_view kRestorer("\x48\xc7\xc0\x0f\x00\x00\x00\x0f\x05", 9);
+  constexpr uint64_t kMostTextBytes = 64 << 20;
+  for (const RemoteMapping& mapping : safe_points_.mappings) {
+    if (!mapping.executable || !libc_->Contains(mapping.start) || mapping.end - mapping.start > kMostTextBytes)
+      continue;
+    std::string text(mapping.end - mapping.start, '\0');
+    if (!process_.ReadMemory(mapping.start, text.data(), text.size())) continue;
+    const size_t call = text.find(kSystemCall), restorer = text.find(kRestorer);
+    if (call != std::string::npos) code_.system_call = mapping.start + call;
+    if (restorer != std::string::npos) code_.restorer = mapping.start + restorer;
+  }
+  if (code_.system_call == 0) return {"LIBC", "syscall"};
+  if (code_.restorer == 0) return {"LIBC", "__restore_rt"};
+  return {};
+}
+
+// Our own, if it was attached before; and all that defines malloc.
+NativeError AttachTarget::FindLibrary() {
+  for (const RemoteImage& image : images_) {
+    const std::string name = FileNameOf(image.path());
+    if (name == kLibraryName || image.path() == std::string("/memfd:") + kLibraryName) {
+      functions_.run = image.FindFunction(kAttachRunName);
+      if (functions_.run == 0) return {"LIBRARY_VERSION", SafeText(image.path())};
+      continue;
+    }
+    const bool is_libc = &image == libc_;
+    const bool is_loader = IsLoader(image);
+    const bool allocates =
+        !is_libc && !is_loader && image.FindFunction("malloc") != 0 && image.FindFunction("free") != 0;
+    if (allocates) safe_points_.libc_allocates = false;
+    if (is_libc || is_loader || allocates) safe_points_.allocator_and_loader.push_back({image.start(), image.end()});
+  }
+  return {};
+}
+
+// A program whose Go tables cannot be read has its C threads.
+void AttachTarget::FindGo() {
+  const std::string path = "/proc/" + std::to_string(process_.pid()) + "/exe";
+  std::string ignored;
+  struct stat info = {};
+  if (stat(path.c_str(), &info) == 0) {
+    for (const RemoteMapping& mapping : safe_points_.mappings) {
+      if (mapping.inode != info.st_ino || mapping.offset != 0) continue;
+      const auto image = RemoteImage::At(process_, mapping);
+      executable_bias_ = image ? image->bias() : 0;
+      break;
+    }
+  }
+  executable_ = ElfFile::Open(path, &ignored);
+  if (executable_ != nullptr && IsGoImage(*executable_)) go_ = GoPclntab::Open(*executable_, &ignored);
+  safe_points_.is_go = [this](uint64_t pc) { return IsGo(pc); };
+}
+
+bool AttachTarget::IsGo(uint64_t pc) {
+  return go_ != nullptr && go_->Lookup(pc - executable_bias_ - 1).kind == GoLocation::kGo;
+}
+
+}  // namespace cgoprof

@@ -1,0 +1,87 @@
+// Borrows a stopped thread of another process for a few calls, and gives it back as it was.
+//
+// Whoever borrows may be killed at any moment, and the thread then goes on from where it stands. So before anything
+// else a signal frame that restores the thread is written below its stack pointer, and whatever the thread is made to
+// run returns into that frame: to itself it was interrupted by a signal, for which the kernel uses the same place of
+// its stack.
+//
+//   own stack     [ frame | red zone | what was there ]     system calls: `syscall; ret`, and the frame's restorer
+//   its own area  [ stack ...  frame ]                      calls of functions: they return to the frame's restorer
+//
+// No code is written, none but libc's is run, and no break point is set.
+#ifndef CGOPROF_ADDON_BORROWED_THREAD_H_
+#define CGOPROF_ADDON_BORROWED_THREAD_H_
+
+#include <stdint.h>
+
+#include <string>
+
+#include "addon/remote_process.h"
+#include "addon/signal_frame.h"
+#include "addon/traced_thread.h"
+
+namespace cgoprof {
+
+// Instructions of the target's libc.
+struct BorrowedCode {
+  uint64_t system_call = 0;  // syscall; ret
+  uint64_t restorer = 0;     // mov $15, %rax; syscall
+};
+
+using Arguments = uint64_t[6];
+
+class BorrowedThread {
+ public:
+  enum class Outcome {
+    kDone,
+    kForbidden,  // a seccomp filter raised SIGSYS, which was kept from the thread
+    kLost,       // it cannot be led any more: it ended, it crashed, or it takes too long
+  };
+
+  // Bytes that must be there below the stack pointer.
+  static constexpr uint64_t kStackBytes = 48 << 10;
+
+  // `thread` is stopped, in a system call that it may be taken out of, with `state`.
+  BorrowedThread(const RemoteProcess& process, TracedThread* thread, const BorrowedCode& code, const ThreadState& state,
+                 Deadline deadline);
+
+  // Gives it back, if that was not done.
+  ~BorrowedThread();
+  BorrowedThread(const BorrowedThread&) = delete;
+  BorrowedThread& operator=(const BorrowedThread&) = delete;
+
+  // Writes the frame. False: nothing was changed.
+  bool Begin();
+
+  // `result`: what the kernel answers, a negative errno included.
+  Outcome SystemCall(int64_t number, const Arguments& arguments, int64_t* result);
+
+  // Calls a function on a stack that ends at `stack_top`. `threads_made`: how many threads it started.
+  Outcome Call(uint64_t function, const Arguments& arguments, uint64_t stack_top, int* threads_made);
+
+  // Restores it, and lets it go. Where it waited in the kernel it waits on, for the rest of its time.
+  void GiveBack();
+
+ private:
+  user_regs_struct RegistersFor(uint64_t pc, uint64_t sp) const;
+  bool Start(const user_regs_struct& registers);
+  Outcome RunToSyscallStop();
+  bool HasWaitingSignal() const;
+  bool StopForGood();
+
+  const RemoteProcess& process_;
+  TracedThread* const thread_;
+  const BorrowedCode code_;
+  const ThreadState state_;  // as it was found
+  ThreadState going_on_;     // from where it goes on by itself
+  bool is_restartable_;      // the kernel has it begin its call again, or go on with it
+  const Deadline deadline_;
+  uint64_t own_frame_ = 0;  // address of the frame on its own stack
+  bool is_masked_ = false;  // signals are held back
+  bool is_given_back_ = false;
+  TracedThread::Event stopped_by_ = TracedThread::Event::kStop;
+};
+
+}  // namespace cgoprof
+
+#endif  // CGOPROF_ADDON_BORROWED_THREAD_H_

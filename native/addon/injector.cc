@@ -1,0 +1,379 @@
+// See injector.h.
+#include "addon/injector.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <optional>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "addon/attach_library.h"
+#include "addon/attach_target.h"
+#include "addon/safe_text.h"
+#include "addon/seccomp_filter.h"
+
+#ifndef MFD_EXEC
+#define MFD_EXEC 0x10U
+#endif
+
+namespace cgoprof {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using Event = TracedThread::Event;
+using Outcome = BorrowedThread::Outcome;
+
+// The area: the mailbox's page, then the stack for pthread_create.
+constexpr uint64_t kPageBytes = 4096;
+constexpr uint64_t kAreaBytes = kPageBytes + (256 << 10);
+// Behind the mailbox in its page: the name of the library's file of memory, and where pthread_create puts the new
+// thread.
+constexpr uint64_t kNameAt = 3584;
+constexpr uint64_t kThreadAt = 3712;
+constexpr char kMemoryFileName[] = "libcgoprof.so";
+static_assert(sizeof(AttachMailbox) <= kNameAt && kNameAt + sizeof(kMemoryFileName) <= kThreadAt);
+
+constexpr char kLost[] = "LOST";
+
+constexpr auto kStopPatience = std::chrono::seconds(5);    // for a thread to stop, which takes microseconds
+constexpr auto kCallPatience = std::chrono::seconds(2);    // for all that a borrowed thread does
+constexpr auto kLookPause = std::chrono::milliseconds(2);  // between looks at all threads
+
+uint64_t NanosecondsSince(Clock::time_point start) {
+  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start).count());
+}
+
+NativeError ErrorOf(int64_t result) { return {"NO_MEMORY", strerror(static_cast<int>(-result))}; }
+
+std::string BoundedText(const char* text, size_t size) { return SafeText({text, strnlen(text, size)}); }
+
+// What a try with one thread came to.
+enum class Try {
+  kStarted,   // a thread runs at the mailbox
+  kNotThere,  // this one was at no safe point: another may be
+  kFailed,    // no thread will do
+};
+
+class Injector {
+ public:
+  explicit Injector(const AttachRequest& request) : request_(request), target_(request.pid) {}
+
+  AttachResult Run() {
+    result_.error = Attach();
+    return std::move(result_);
+  }
+
+ private:
+  NativeError Attach();
+  NativeError ReadLibrary();
+  NativeError StartThread();
+  std::vector<pid_t> RankedThreads() const;
+  Try TryThread(pid_t tid);
+  Try UseStopped(TracedThread* thread, const ThreadState& state);
+  bool IsAtSafePoint(const ThreadState& state) const;
+  NativeError CheckSeccomp(pid_t tid) const;
+  void CleanUp(BorrowedThread* borrowed) const;
+  NativeError Prepare(BorrowedThread* borrowed);
+  NativeError BringLibrary(BorrowedThread* borrowed);
+  NativeError MakeMemoryFile(BorrowedThread* borrowed);
+  NativeError FillMemoryFile() const;
+  NativeError PostMail() const;
+  NativeError StartWorker(BorrowedThread* borrowed);
+  NativeError Call(BorrowedThread* borrowed, int64_t number, const Arguments& arguments, int64_t* result) const;
+  NativeError AwaitAnswer();
+  NativeError ReadAnswer(const AttachMailbox& mailbox);
+  void Tell(uint64_t offset) const;
+
+  bool needs_library() const { return target_.functions().run == 0; }
+
+  const AttachRequest& request_;
+  AttachTarget target_;
+  std::optional<AttachLibrary> library_;
+  AttachResult result_;
+  NativeError failure_;  // of the last TryThread
+  uint64_t area_ = 0;    // addresses in the target
+  uint64_t load_code_ = 0;
+  int32_t library_fd_ = -1;  // the target's
+};
+
+NativeError Injector::Attach() {
+  if (NativeError error = target_.Inspect()) return error;
+  if (needs_library() && request_.action == kDetachAction) return {"LIBRARY", "not-attached"};
+  if (NativeError error = ReadLibrary()) return error;
+  if (NativeError error = StartThread()) return error;
+  return AwaitAnswer();
+}
+
+NativeError Injector::ReadLibrary() {
+  if (!needs_library()) return {};
+  std::string why;
+  library_ = ReadAttachLibrary(request_.library_path, &why);
+  return library_ ? NativeError{} : NativeError{"EIO", why};
+}
+
+NativeError Injector::StartThread() {
+  const Deadline deadline = Clock::now() + request_.deadline;
+  do {
+    for (const pid_t tid : RankedThreads()) {
+      if (!target_.IsSame()) return {"GONE", ""};
+      switch (TryThread(tid)) {
+        case Try::kStarted:
+          return {};
+        case Try::kFailed:
+          return failure_;
+        case Try::kNotThere:
+          break;
+      }
+    }
+    std::this_thread::sleep_for(kLookPause);
+  } while (Clock::now() < deadline && target_.IsSame());
+  if (!target_.IsSame()) return {"GONE", ""};
+  return {"NO_SAFE_POINT", std::to_string(target_.process().Threads().size())};
+}
+
+// The best first.
+std::vector<pid_t> Injector::RankedThreads() const {
+  std::vector<std::pair<int, pid_t>> ranked;
+  for (const pid_t tid : target_.process().Threads()) {
+    const auto parked = target_.process().Parked(tid);
+    const int rank = parked ? RankSafePoint(target_.safe_points(), *parked) : -1;
+    if (rank >= 0) ranked.emplace_back(rank, tid);
+  }
+  std::sort(ranked.begin(), ranked.end());
+  std::vector<pid_t> threads;
+  for (const auto& [rank, tid] : ranked) threads.push_back(tid);
+  return threads;
+}
+
+Try Injector::TryThread(pid_t tid) {
+  TracedThread thread(tid);
+  if (const int error = thread.Seize()) {
+    if (error == ESRCH) return Try::kNotThere;
+    failure_ = {"NOT_PERMITTED", strerror(error)};
+    return Try::kFailed;
+  }
+  thread.Interrupt();
+  Event event = Event::kSignal;
+  while ((event = thread.Wait(Clock::now() + kStopPatience)) == Event::kSignal) thread.Run(thread.signal());
+  if (event != Event::kStop) return Try::kNotThere;
+  const Clock::time_point stopped_at = Clock::now();
+  ThreadState state;
+  if (!thread.GetState(&state)) return Try::kNotThere;
+  const Try outcome = UseStopped(&thread, state);
+  result_.stopped_ns = NanosecondsSince(stopped_at);
+  result_.thread_id = tid;
+  if (outcome == Try::kNotThere) ++result_.attempts;
+  return outcome;
+}
+
+Try Injector::UseStopped(TracedThread* thread, const ThreadState& state) {
+  uint16_t instruction = 0;
+  constexpr uint16_t kSyscallInstruction = 0x050f;
+  const RemoteProcess& process = target_.process();
+  const bool in_kernel = static_cast<int64_t>(state.registers.orig_rax) >= 0;
+  if (!in_kernel || !process.Read(state.registers.rip - sizeof(instruction), &instruction) ||
+      instruction != kSyscallInstruction) {
+    return Try::kNotThere;
+  }
+  // From here on it is given back properly, whatever is found.
+  BorrowedThread borrowed(process, thread, target_.code(), state, Clock::now() + kCallPatience);
+  if (!IsAtSafePoint(state) || !target_.IsSame()) return Try::kNotThere;
+  if ((failure_ = CheckSeccomp(thread->tid()))) return Try::kFailed;
+  if (!borrowed.Begin()) return Try::kNotThere;
+  failure_ = Prepare(&borrowed);
+  if (!failure_) failure_ = StartWorker(&borrowed);
+  if (!failure_) return Try::kStarted;
+  CleanUp(&borrowed);
+  return Try::kFailed;
+}
+
+// Takes away what was made for nothing. A thread that is lost cannot, and may still be using it.
+void Injector::CleanUp(BorrowedThread* borrowed) const {
+  int64_t ignored = 0;
+  if (failure_.code == kLost) return;
+  if (load_code_ != 0) Call(borrowed, SYS_munmap, {load_code_, library_->load_pages_bytes}, &ignored);
+  if (library_fd_ >= 0) Call(borrowed, SYS_close, {static_cast<uint64_t>(library_fd_)}, &ignored);
+  if (area_ != 0) Call(borrowed, SYS_munmap, {area_, kAreaBytes}, &ignored);
+}
+
+bool Injector::IsAtSafePoint(const ThreadState& state) const {
+  const user_regs_struct& r = state.registers;
+  const ParkedCall call = {static_cast<int64_t>(r.orig_rax), {r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9}, r.rsp, r.rip};
+  return RankSafePoint(target_.safe_points(), call) >= 0 &&
+         IsOnSystemStack(target_.safe_points().mappings, r.rsp, r.fs_base, BorrowedThread::kStackBytes);
+}
+
+NativeError Injector::CheckSeccomp(pid_t tid) const {
+  constexpr char kNone[] = "0", kStrict[] = "1";
+  const std::string mode = target_.process().StatusField(tid, "Seccomp");
+  if (mode == kNone || mode.empty()) return {};
+  if (mode == kStrict) return {"SECCOMP_FORBIDS", "mmap"};
+  std::vector<SeccompFilter> filters;
+  if (ReadSeccompFilters(tid, &filters) == FilterAccess::kForbidden) {
+    return request_.trust_seccomp ? NativeError{} : NativeError{"SECCOMP_UNKNOWN", ""};
+  }
+  const std::string forbidden = FindForbiddenCall(filters);
+  return forbidden.empty() ? NativeError{} : NativeError{"SECCOMP_FORBIDS", forbidden};
+}
+
+// One system call in the borrowed thread. A number of the kernel's errors is an answer, and no error here.
+NativeError Injector::Call(BorrowedThread* borrowed, int64_t number, const Arguments& arguments,
+                           int64_t* result) const {
+  switch (borrowed->SystemCall(number, arguments, result)) {
+    case Outcome::kDone:
+      return {};
+    case Outcome::kForbidden:
+      return {"SECCOMP_FORBIDS", std::to_string(number)};
+    default:
+      return {kLost, ""};
+  }
+}
+
+NativeError Injector::Prepare(BorrowedThread* borrowed) {
+  int64_t area = 0;
+  const uint64_t rights = PROT_READ | PROT_WRITE;
+  const uint64_t flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+  if (NativeError error = Call(borrowed, SYS_mmap, {0, kAreaBytes, rights, flags, ~uint64_t{0}, 0}, &area))
+    return error;
+  if (area < 0) return ErrorOf(area);
+  area_ = static_cast<uint64_t>(area);
+  if (needs_library()) {
+    if (NativeError error = BringLibrary(borrowed)) return error;
+  }
+  return PostMail();
+}
+
+NativeError Injector::BringLibrary(BorrowedThread* borrowed) {
+  if (NativeError error = MakeMemoryFile(borrowed)) return error;
+  if (NativeError error = FillMemoryFile()) return error;
+  int64_t code = 0;
+  const Arguments arguments = {0,           library_->load_pages_bytes,         PROT_READ | PROT_EXEC,
+                               MAP_PRIVATE, static_cast<uint64_t>(library_fd_), library_->load_pages_offset};
+  if (NativeError error = Call(borrowed, SYS_mmap, arguments, &code)) return error;
+  if (code < 0) return ErrorOf(code);
+  load_code_ = static_cast<uint64_t>(code);
+  return {};
+}
+
+NativeError Injector::MakeMemoryFile(BorrowedThread* borrowed) {
+  const uint64_t name = area_ + kNameAt;
+  if (!target_.process().WriteMemory(name, kMemoryFileName, sizeof(kMemoryFileName))) return {"GONE", ""};
+  int64_t fd = -EINVAL;
+  // Kernels before 6.3 do not know MFD_EXEC, later ones may insist on it.
+  for (const uint64_t flags : {MFD_CLOEXEC | MFD_EXEC, MFD_CLOEXEC}) {
+    if (fd != -EINVAL) break;
+    if (NativeError error = Call(borrowed, SYS_memfd_create, {name, flags}, &fd)) return error;
+  }
+  if (fd < 0) return ErrorOf(fd);
+  library_fd_ = static_cast<int32_t>(fd);
+  return {};
+}
+
+NativeError Injector::FillMemoryFile() const {
+  const std::string path = "/proc/" + std::to_string(request_.pid) + "/fd/" + std::to_string(library_fd_);
+  const int fd = open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return {"NO_MEMORY", strerror(errno)};
+  const std::string& bytes = library_->bytes;
+  size_t written = 0;
+  ssize_t n = 0;
+  while (written < bytes.size() && (n = write(fd, bytes.data() + written, bytes.size() - written)) > 0) {
+    written += static_cast<size_t>(n);
+  }
+  const int error = errno;
+  close(fd);
+  return written == bytes.size() ? NativeError{} : NativeError{"NO_MEMORY", strerror(error)};
+}
+
+NativeError Injector::PostMail() const {
+  const AttachFunctions& functions = target_.functions();
+  AttachMailbox mailbox = {};
+  mailbox.version = kMailboxVersion;
+  mailbox.action = request_.action;
+  mailbox.rate = request_.rate;
+  if (request_.directory.size() >= sizeof(mailbox.directory)) return {"LIBRARY", "directory"};
+  memcpy(mailbox.directory, request_.directory.data(), request_.directory.size());
+  // Not the name that others use who load a library so: the loader takes one of the same name for the same.
+  const std::string path = "/proc/self/./fd/" + std::to_string(library_fd_);
+  memcpy(mailbox.library_path, path.data(), std::min(path.size(), sizeof(mailbox.library_path) - 1));
+  mailbox.library_fd = library_fd_;
+  mailbox.dlopen_flags = functions.dlopen_flags;
+  mailbox.dlopen = functions.dlopen;
+  mailbox.dlerror = functions.dlerror;
+  mailbox.pthread_detach = functions.pthread_detach;
+  mailbox.munmap = functions.munmap;
+  mailbox.run_offset = library_ ? library_->run_offset : 0;
+  mailbox.area = area_;
+  mailbox.area_bytes = kAreaBytes;
+  mailbox.load_code = load_code_;
+  mailbox.load_code_bytes = library_ ? library_->load_pages_bytes : 0;
+  return target_.process().WriteMemory(area_, &mailbox, sizeof(mailbox)) ? NativeError{} : NativeError{"GONE", ""};
+}
+
+NativeError Injector::StartWorker(BorrowedThread* borrowed) {
+  const uint64_t entry = needs_library() ? load_code_ + library_->load_entry : target_.functions().run;
+  int threads_made = 0;
+  const Arguments arguments = {area_ + kThreadAt, 0, entry, area_};
+  switch (borrowed->Call(target_.functions().pthread_create, arguments, area_ + kAreaBytes, &threads_made)) {
+    case Outcome::kDone:
+      return threads_made > 0 ? NativeError{} : NativeError{"NO_MEMORY", "pthread_create"};
+    case Outcome::kForbidden:
+      return {"SECCOMP_FORBIDS", "clone"};
+    default:
+      return {kLost, ""};
+  }
+}
+
+// Sets a word of the mailbox to 1.
+void Injector::Tell(uint64_t offset) const {
+  const uint32_t one = 1;
+  target_.process().WriteMemory(area_ + offset, &one, sizeof(one));
+}
+
+NativeError Injector::AwaitAnswer() {
+  constexpr auto kPause = std::chrono::microseconds(200);
+  constexpr auto kGrace = std::chrono::milliseconds(250);  // between telling it not to begin and giving up
+  const Deadline deadline = Clock::now() + request_.deadline;
+  bool told = false;
+  for (;;) {
+    AttachMailbox mailbox;
+    if (!target_.process().Read(area_, &mailbox)) return {target_.IsSame() ? kLost : "GONE", ""};
+    if (mailbox.progress >= kMailDone) return ReadAnswer(mailbox);
+    const Deadline now = Clock::now();
+    if (now >= deadline && !told) Tell(offsetof(AttachMailbox, cancelled));
+    told = told || now >= deadline;
+    if (now >= deadline + kGrace) {
+      Tell(offsetof(AttachMailbox, released));
+      return {mailbox.progress == kMailPosted ? kLost : "BUSY", ""};
+    }
+    std::this_thread::sleep_for(kPause);
+  }
+}
+
+NativeError Injector::ReadAnswer(const AttachMailbox& mailbox) {
+  constexpr char kLoaderWords[] = "loader: ";
+  Tell(offsetof(AttachMailbox, released));
+  result_.segment = BoundedText(mailbox.segment, sizeof(mailbox.segment));
+  result_.patched = mailbox.patched;
+  if (mailbox.progress == kMailDone) return {};
+  const std::string failure = BoundedText(mailbox.failure, sizeof(mailbox.failure));
+  if (failure.compare(0, strlen(kLoaderWords), kLoaderWords) == 0)
+    return {"LOADER", failure.substr(strlen(kLoaderWords))};
+  return {"LIBRARY", failure};
+}
+
+}  // namespace
+
+AttachResult AttachTo(const AttachRequest& request) {
+  AttachResult result;
+  std::thread([&] { result = Injector(request).Run(); }).join();
+  return result;
+}
+
+}  // namespace cgoprof

@@ -1,0 +1,63 @@
+// An ELF image as it lies in another process's memory: which functions it shows to others, and where. It needs no file,
+// so it works for containers and for files that were replaced.
+//
+// The memory is hostile: every number is checked before it is used, and chains are followed for a bounded number of
+// steps.
+#ifndef CGOPROF_ADDON_REMOTE_IMAGE_H_
+#define CGOPROF_ADDON_REMOTE_IMAGE_H_
+
+#include <elf.h>
+#include <stdint.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "addon/remote_process.h"
+
+namespace cgoprof {
+
+class RemoteImage {
+ public:
+  // The image whose ELF header lies at `start`; nullopt: there is none with a dynamic symbol table.
+  static std::optional<RemoteImage> At(const RemoteProcess& process, const RemoteMapping& first);
+
+  const std::string& path() const { return path_; }
+  uint64_t bias() const { return bias_; }  // run-time address - ELF virtual address
+
+  // Its lowest address, and the one past its highest.
+  uint64_t start() const { return start_; }
+  uint64_t end() const { return end_; }
+  bool Contains(uint64_t address) const { return address >= start_ && address < end_; }
+
+  // Run-time address of a function that it defines under that name, in its current version; 0: there is none. (Those
+  // that are chosen by a resolver, STT_GNU_IFUNC, count as none.)
+  uint64_t FindFunction(const std::string& name) const;
+
+ private:
+  explicit RemoteImage(const RemoteProcess& process) : process_(&process) {}
+
+  bool ReadHeaders(uint64_t start);
+  bool ReadDynamic(uint64_t dynamic, uint64_t bytes);
+  uint64_t FindByGnuHash(const std::string& name) const;
+  uint64_t FindBySysvHash(const std::string& name) const;
+  std::optional<uint64_t> Match(uint32_t index, const std::string& name) const;
+
+  const RemoteProcess* process_;
+  std::string path_;
+  uint64_t start_ = 0;
+  uint64_t end_ = 0;
+  uint64_t bias_ = 0;
+  uint64_t symbols_ = 0;  // run-time addresses; 0: there is none
+  uint64_t strings_ = 0;
+  uint64_t versions_ = 0;
+  uint64_t gnu_hash_ = 0;
+  uint64_t sysv_hash_ = 0;
+};
+
+// All images among the mappings, in address order.
+std::vector<RemoteImage> FindImages(const RemoteProcess& process, const std::vector<RemoteMapping>& mappings);
+
+}  // namespace cgoprof
+
+#endif  // CGOPROF_ADDON_REMOTE_IMAGE_H_
