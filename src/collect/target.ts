@@ -38,7 +38,14 @@ function segmentOfLiving(context: Context, native: NativeBinding, pid: number, m
     });
   }
   if (mapped.failure !== undefined) throw startFailure(pid, mapped.failure);
-  if (mapped.library !== 'none') throw whyIdle(context, native, pid);
+  if (mapped.library === 'attached') {
+    throw new CgoprofError({
+      what: `pid ${pid}`,
+      why: 'not profiled: libcgoprof.so is loaded, but records nothing: it is a fork of a process that was attached to, or an attach failed',
+      hint: `Attach to it: cgoprof attach ${pid}`,
+    });
+  }
+  if (mapped.library === 'preloaded') throw whyIdle(context, native, pid);
   const before = segmentBeforeExec(context, native, pid);
   if (before !== undefined) {
     throw new CgoprofError({

@@ -4,13 +4,14 @@
  */
 import { whyForkIsIdle } from '../collect/idle-library.js';
 import { mappedSegmentsIfOurs } from '../collect/mapped-segments.js';
+import { isAlive } from '../collect/processes.js';
 import { explained, readSegmentHeader } from '../collect/read-segment.js';
 import { startFailure } from '../collect/start-failure.js';
 import type { Context } from '../context.js';
 import { CgoprofError } from '../errors.js';
 import type { AttachResult, NativeBinding } from '../native-binding.js';
 import { isRecording } from '../recording.js';
-import { checkProcess } from './check-process.js';
+import { checkProcess, gone } from './check-process.js';
 import { type InjectOptions, inject } from './inject.js';
 import { otherRate } from './refusals.js';
 import { isRequested, makeRequest } from './request-file.js';
@@ -87,6 +88,7 @@ async function resume(native: NativeBinding, pid: number, { path, header }: OwnS
 async function awaitStart(context: Context, native: NativeBinding, pid: number): Promise<Attached> {
   let paths: readonly string[] = [];
   await waitFor(() => {
+    if (!isAlive(context.procRoot, pid)) throw gone(pid);
     if (isRequested(context, pid)) return false;
     const mapped = mappedSegmentsIfOurs(context.procRoot, pid);
     if (mapped?.failure !== undefined) throw startFailure(pid, mapped.failure);

@@ -27,6 +27,12 @@ export function checkStoppable(context: Context, pid: number): void {
   if (readStat(context.procRoot, pid)?.state === 'T') throw stopped(pid);
 }
 
+/** It has ended since it was looked at first. */
+export function gone(pid: number): CgoprofError {
+  const hint = "Run 'cgoprof ps' to see what it left behind, if anything.";
+  return new CgoprofError({ what: `pid ${pid}`, why: 'no such process: it has ended', hint });
+}
+
 export function stopped(pid: number): CgoprofError {
   return new CgoprofError({
     what: `pid ${pid}`,

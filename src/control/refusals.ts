@@ -6,7 +6,7 @@ import { startFailure } from '../collect/start-failure.js';
 import type { Context } from '../context.js';
 import { CgoprofError, errorCode } from '../errors.js';
 import type { AttachErrorCode, AttachRequest } from '../native-binding.js';
-import { stopped, traced } from './check-process.js';
+import { gone, stopped, traced } from './check-process.js';
 import { notPermitted } from './not-permitted.js';
 
 interface Words {
@@ -19,10 +19,6 @@ const TRY_AGAIN = 'Nothing has changed in it. Try again.';
 
 /** Codes that say the same of every process. */
 const CODES: Readonly<Partial<Record<AttachErrorCode, (detail: string) => Words>>> = {
-  GONE: () => ({
-    why: 'no such process: it has ended',
-    hint: "Run 'cgoprof ps' to see what it left behind, if anything.",
-  }),
   ZOMBIE: () => ({ why: 'a zombie: it has ended', hint: 'Its parent has not asked yet how.' }),
   MACHINE: (detail) => ({
     why: `a process of another kind than amd64: ${detail}`,
@@ -101,6 +97,7 @@ export function refusal(context: Context, request: AttachRequest, error: unknown
   const { pid, action } = request;
   const code = errorCode(error) as AttachErrorCode | 'EIO';
   const detail = detailOf(error);
+  if (code === 'GONE') return gone(pid);
   if (code === 'STOPPED') return stopped(pid);
   if (code === 'TRACED') return traced(context, pid, Number(detail) || 0);
   if (code === 'NOT_PERMITTED') return notPermitted(context, pid, `${action} ${pid}`);

@@ -23,6 +23,7 @@ import { keyOf, statusField } from '../collect/processes.js';
 import type { Context } from '../context.js';
 import { CgoprofError, errorCode, systemReason } from '../errors.js';
 import { DEFAULT_RATE, parseRate } from '../flag-values.js';
+import { gone } from './check-process.js';
 
 interface User {
   readonly uid: number;
@@ -31,7 +32,9 @@ interface User {
 
 const DIRECTORY_HINT =
   'CGOPROF_DIR, or else /dev/shm/cgoprof-UID, must be a directory of mode 700 that belongs to the user of the process.';
-const DIRECTORY_FLAGS = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+/** Opens a place and nothing of what is there, for which its user need not be able to list it. */
+const O_PATH = 0o10000000;
+const DIRECTORY_FLAGS = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 const NEW_FILE_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 
 /** By which we find the file again. */
@@ -46,12 +49,13 @@ export function isRequested(context: Context, pid: number): boolean {
 
 /** @param rate Of the person; else that which the process was started with. @throws CgoprofError */
 export function makeRequest(context: Context, pid: number, rate: number | undefined): void {
+  const content = `${rate ?? startRate(context, pid)}\n`;
   inDirectory(context, pid, (directory, name) => {
     removeIfThere(join(directory, name));
     const fd = openSync(join(directory, name), NEW_FILE_FLAGS, 0o600);
     try {
       fchmodSync(fd, 0o600); // Whatever the umask.
-      writeSync(fd, `${rate ?? startRate(context, pid)}\n`);
+      writeSync(fd, content);
     } finally {
       closeSync(fd);
     }
@@ -84,7 +88,9 @@ function startRate(context: Context, pid: number): number {
 function nameOf(context: Context, pid: number): string {
   const chosen = initialEnvironment(context.procRoot, pid).get('CGOPROF_DIR');
   const directory = chosen?.startsWith('/') ? chosen : join(context.shmRoot, `cgoprof-${ownUid(context, pid)}`);
-  return join(directory, `${keyOf(context.procRoot, pid)}.on`);
+  const key = keyOf(context.procRoot, pid);
+  if (key === undefined) throw gone(pid);
+  return join(directory, `${key}.on`);
 }
 
 /** Does something in the directory of its segments, made if need be, as the user of the process. */
@@ -92,7 +98,7 @@ function inDirectory(context: Context, pid: number, act: (directory: string, nam
   const file = nameOf(context, pid);
   const user = userOf(context, pid);
   try {
-    const root = openSync(join(context.procRoot, String(pid), 'root'), constants.O_RDONLY | constants.O_DIRECTORY);
+    const root = openSync(join(context.procRoot, String(pid), 'root'), O_PATH | constants.O_DIRECTORY);
     asUser(context, user, () => {
       const directory = openDirectory(root, dirname(file).split('/').filter(Boolean));
       try {

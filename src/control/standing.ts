@@ -5,6 +5,7 @@ import { readSegmentHeader } from '../collect/read-segment.js';
 import type { Context } from '../context.js';
 import { CgoprofError, errorCode } from '../errors.js';
 import type { NativeBinding, SegmentHeader } from '../native-binding.js';
+import { gone } from './check-process.js';
 import { notPermitted } from './not-permitted.js';
 
 export interface OwnSegment {
@@ -42,9 +43,8 @@ function mapsOf(context: Context, pid: number, command: string): MappedSegments 
   } catch (error) {
     const code = errorCode(error);
     if (code === 'EACCES' || code === 'EPERM') throw notPermitted(context, pid, command);
-    if (code !== 'ENOENT' && code !== 'ESRCH') throw error;
-    const hint = "Run 'cgoprof ps' to see what it left behind, if anything.";
-    throw new CgoprofError({ what: `pid ${pid}`, why: 'no such process: it has ended', hint });
+    if (code === 'ENOENT' || code === 'ESRCH') throw gone(pid);
+    throw error;
   }
 }
 
