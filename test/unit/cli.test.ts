@@ -17,19 +17,20 @@ afterEach(() => {
   world.remove();
 });
 
+const COMMANDS = ['run', 'attach', 'detach', 'heap', 'merge', 'ps', 'env'];
 const cli = (...args: string[]) => runCommandLine(world.context(), args);
 
 describe('help', () => {
   it('is printed on demand, to standard output', async () => {
     expect(await cli('--help')).toEqual({ code: 0 });
     expect(world.out).toMatch(/^Usage: cgoprof /);
-    for (const command of ['run', 'heap', 'merge', 'ps', 'env']) {
+    for (const command of COMMANDS) {
       expect(world.out).toMatch(new RegExp(`^  ${command} `, 'm'));
     }
     expect(world.err).toBe('');
   });
 
-  it.each(['run', 'heap', 'merge', 'ps', 'env'])('of %s has an example', async (command) => {
+  it.each(COMMANDS)('of %s has an example', async (command) => {
     for (const args of [
       ['help', command],
       [command, '--help'],
@@ -76,6 +77,11 @@ describe('wrong usage', () => {
     [['run', '--go-interval', '10', 'x'], /expected a duration such as 10s/],
     [['run', '--profile', '/bin/x', 'x'], /expected go, all, or the base name/],
     [['env', '--rate', 'much'], /expected a number of bytes/],
+    [['attach'], /^missing required argument 'pid'/],
+    [['attach', './x.seg'], /'\.\/x\.seg' is invalid for argument 'pid'\. expected the pid of a running process/],
+    [['attach', '0'], /expected the pid/],
+    [['attach', '1', '--rate', '0'], /must be at least 1/],
+    [['detach', '1', '--rate', '1'], /^unknown option '--rate'/],
   ])('%j', async (args, message) => {
     await expect(cli(...args)).rejects.toMatchObject({
       message: expect.stringMatching(message),
@@ -99,6 +105,25 @@ describe('commands get their flags', () => {
     vi.stubEnv('CGOPROF_RATE', '1MiB');
     await cli('env', '--profile', 'server', '--follow');
     expect(world.out).toMatch(/CGOPROF_RATE=1048576\nCGOPROF_PROFILE=server\nCGOPROF_FOLLOW=1\n$/);
+  });
+
+  it('attach, whose rate counts only if it was given', async () => {
+    world.process(10, { maps: '' });
+    await cli('attach', '10', '--json');
+    await cli('attach', '10', '--rate', '1', '--trust-seccomp');
+    vi.stubEnv('CGOPROF_RATE', '1MiB');
+    await cli('attach', '10');
+    expect(world.attachRequests).toMatchObject([
+      { pid: 10, action: 'attach', rate: 0, trustSeccomp: false },
+      { pid: 10, action: 'attach', rate: 1, trustSeccomp: true },
+      { pid: 10, action: 'attach', rate: 1048576 },
+    ]);
+    expect(JSON.parse(world.out)).toMatchObject({ pid: 10, how: 'injected' });
+  });
+
+  it('detach', async () => {
+    world.process(10, { maps: '' });
+    await expect(cli('detach', '10', '--json', '--trust-seccomp')).rejects.toThrow('libcgoprof.so is not loaded in it');
   });
 
   it('ps', async () => {

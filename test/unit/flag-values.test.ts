@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseDuration, parseInterval, parseProfileChoice, parseRate } from '../../src/flag-values.js';
+import { parseDuration, parseInterval, parsePid, parseProfileChoice, parseRate } from '../../src/flag-values.js';
 
 describe('parseRate', () => {
   it.each([
@@ -59,4 +59,11 @@ it('parseInterval does not let a service be flooded', () => {
 it('parseProfileChoice takes base names only', () => {
   for (const text of ['go', 'all', 'my-server']) expect(parseProfileChoice(text)).toBe(text);
   for (const text of ['', '/usr/bin/x', './x']) expect(() => parseProfileChoice(text)).toThrow('base name');
+});
+
+it('parsePid takes pids only', () => {
+  expect([parsePid('1'), parsePid('4194304')]).toEqual([1, 4194304]);
+  for (const text of ['', '0', '-1', '1x', '01', '1e3', '9999999999', './10-1.seg']) {
+    expect(() => parsePid(text)).toThrow('expected the pid of a running process');
+  }
 });

@@ -68,8 +68,26 @@ describe('mappedSegments', () => {
     });
   });
 
+  it('tells a library that was attached from one that was preloaded', () => {
+    const attached = mapsLine('/memfd:libcgoprof.so (deleted)', 5);
+    const preloaded = mapsLine('/opt/libcgoprof.so.0', 6);
+    const libraryOf = (maps: string) => {
+      world.process(7, { maps });
+      return mappedSegments(world.procRoot, 7).library;
+    };
+    expect([attached, preloaded, attached + preloaded, ''].map(libraryOf)).toEqual([
+      'attached',
+      'preloaded',
+      'preloaded',
+      'none',
+    ]);
+  });
+
   it('is not taken in by other files', () => {
-    world.process(7, { maps: mapsLine('/data/index.seg', 5) + mapsLine('/lib/libcgoprofit.so', 6) });
+    world.process(7, {
+      maps:
+        mapsLine('/data/index.seg', 5) + mapsLine('/lib/libcgoprofit.so', 6) + mapsLine('/memfd:libcgoprof.so.1', 7),
+    });
     expect(mappedSegments(world.procRoot, 7)).toEqual({
       paths: [],
       lost: [],

@@ -1,5 +1,15 @@
+import { symlinkSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { bootId, isAlive, listPids, livingProcesses, parseStat, readStat } from '../../../src/collect/processes.js';
+import {
+  bootId,
+  commandOf,
+  isAlive,
+  listPids,
+  livingProcesses,
+  parseStat,
+  readStat,
+  statusField,
+} from '../../../src/collect/processes.js';
 import { FakeWorld } from '../../support/fake-world.js';
 
 let world: FakeWorld;
@@ -58,6 +68,29 @@ describe('processes of a proc file system', () => {
     world.process(10, { start: 7 });
     world.write('proc/10/status', 'Name:\tserver\n');
     expect(livingProcesses(world.procRoot).get('10-7')).toBe(10);
+  });
+
+  it('say in their status whatever it says', () => {
+    world.process(10, { innerPid: 3, status: { Uid: '1\t2\t3\t4' } });
+    expect(statusField(world.procRoot, 10, 'Uid')).toEqual(['1', '2', '3', '4']);
+    expect(statusField(world.procRoot, 10, 'NSpid')).toEqual(['10', '3']);
+    expect(statusField(world.procRoot, 10, 'Ui')).toBeUndefined();
+    expect(statusField(world.procRoot, 11, 'Uid')).toBeUndefined();
+  });
+
+  it('are named by their executable, or as they name themselves', () => {
+    world.process(10);
+    expect(commandOf(world.procRoot, 10)).toBe('');
+    world.write('proc/10/comm', 'serv\ner\n');
+    expect(commandOf(world.procRoot, 10)).toBe('serv er');
+    symlinkSync('/srv/server (deleted)', world.path('proc/10/exe'));
+    expect(commandOf(world.procRoot, 10)).toBe('/srv/server');
+  });
+
+  it('of the kernel are told from others', () => {
+    world.process(2, { flags: 0x0020_8040 });
+    world.process(10, { flags: 0x0040_0000 });
+    expect([2, 10].map((pid) => readStat(world.procRoot, pid)?.isKernelThread)).toEqual([true, false]);
   });
 
   it('tell the boot', () => {

@@ -82,7 +82,7 @@ describe('a pid', () => {
     expect(() => resolve('10')).toThrow(
       expect.objectContaining({
         message: 'pid 10: not profiled: libcgoprof.so is not loaded in it',
-        hint: expect.stringContaining('cgoprof run -- COMMAND'),
+        hint: "Attach to it: cgoprof attach 10; or start it as 'cgoprof run -- COMMAND'.",
       }),
     );
   });
@@ -134,7 +134,17 @@ describe('a pid', () => {
     expect(() => resolve('10')).toThrow(
       expect.objectContaining({
         message: expect.stringMatching(/^pid 10: libcgoprof.so is loaded but dormant/),
-        hint: expect.stringContaining('--profile NAME'),
+        hint: expect.stringMatching(/^Switch it on: cgoprof attach 10\..*--profile NAME/),
+      }),
+    );
+  });
+
+  it('that has hooks but no segment is another', () => {
+    world.process(10, { maps: mapsLine('/memfd:libcgoprof.so (deleted)', 5) });
+    expect(() => resolve('10')).toThrow(
+      expect.objectContaining({
+        message: expect.stringMatching(/^pid 10: not profiled: libcgoprof.so is loaded, but records nothing/),
+        hint: 'Attach to it: cgoprof attach 10',
       }),
     );
   });

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { formatAge, formatBytes, formatTime } from '../../../src/present/units.js';
+import { formatAge, formatBytes, formatNanos, formatTime } from '../../../src/present/units.js';
 
 it.each([
   [0, '0 B'],
@@ -26,4 +26,14 @@ it.each([
 
 it('formatTime is local and sorts', () => {
   expect(formatTime(new Date(2026, 0, 2, 3, 4, 5))).toBe('2026-01-02 03:04:05');
+});
+
+it.each([
+  [0, '0 µs'],
+  [85_400, '85 µs'],
+  [999_999, '1000 µs'],
+  [1_234_567, '1.2 ms'],
+  [5_000_000_000, '5000 ms'],
+])('formatNanos(%d) is %s', (ns, text) => {
+  expect(formatNanos(ns)).toBe(text);
 });
