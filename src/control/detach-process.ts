@@ -9,6 +9,7 @@ import type { AttachResult, NativeBinding } from '../native-binding.js';
 import { isPaused } from '../recording.js';
 import { checkProcess } from './check-process.js';
 import { type InjectOptions, inject } from './inject.js';
+import { isNotAttached } from './refusals.js';
 import { isRequested, withdrawRequest } from './request-file.js';
 import { type OwnSegment, standingOf } from './standing.js';
 
@@ -40,7 +41,8 @@ export async function detachProcess(
   if (library === 'preloaded') return detachPreloaded(context, native, pid, segment);
   if (segment !== undefined) pause(native, segment);
   const injected = await takeHooksOut(context, native, pid, options);
-  return { how: 'injected', segment: segment?.path ?? '', injected };
+  const path = segment?.path ?? '';
+  return injected === undefined ? { how: 'already', segment: path } : { how: 'injected', segment: path, injected };
 }
 
 function pause(native: NativeBinding, { path }: OwnSegment): void {
@@ -63,16 +65,18 @@ function detachPreloaded(
   return { how: 'withdrawn', segment: '' };
 }
 
+/** Undefined where they are out, or came with a fork and lead nowhere. */
 async function takeHooksOut(
   context: Context,
   native: NativeBinding,
   pid: number,
   options: InjectOptions,
-): Promise<AttachResult> {
+): Promise<AttachResult | undefined> {
   try {
     return await inject(context, native, { pid, action: 'detach' }, options);
   } catch (error) {
     if (!(error instanceof CgoprofError)) throw error;
+    if (isNotAttached(error)) return undefined;
     throw new CgoprofError({
       what: `pid ${pid}`,
       why: `recording is off, but the hooks are still in: ${error.message.replace(`pid ${pid}: `, '')}`,

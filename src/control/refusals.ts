@@ -40,12 +40,15 @@ const CODES: Readonly<Partial<Record<AttachErrorCode, (detail: string) => Words>
     why: 'its threads have shadow stacks, which a thread that is made to call a function would break',
     hint: `${RUN_INSTEAD} Or without them: GLIBC_TUNABLES=glibc.cpu.x86_shstk=off.`,
   }),
-  SECCOMP_FORBIDS: (detail) => ({
-    why: `its seccomp filter forbids ${detail}, which attaching takes`,
-    hint: `Allow ${detail} in the filter, or start it with cgoprof run.`,
-  }),
+  SECCOMP_FORBIDS: (detail) => {
+    const call = /^\d+$/.test(detail) ? `system call ${detail}` : detail;
+    return {
+      why: `its seccomp filter forbids ${call}, which attaching takes`,
+      hint: `Allow ${call} in the filter, or start it with cgoprof run.`,
+    };
+  },
   NO_SAFE_POINT: (detail) => ({
-    why: `no thread was found at a point where it may be stopped${inBrackets(detail)}`,
+    why: `no thread was found at a point where it may be stopped${inBrackets(detail && `of ${detail}`)}`,
     hint: `${TRY_AGAIN} A thread that waits in the kernel is needed, outside its C library’s allocator and loader.`,
   }),
   NO_MEMORY: (detail) => ({
@@ -104,6 +107,11 @@ export function refusal(context: Context, request: AttachRequest, error: unknown
   if (code === 'LIBRARY' && LIBRARY_WORDS[detail] === undefined) return startFailure(pid, detail);
   const words = wordsOf(code, detail, request) ?? (code === 'EIO' ? systemWords(error) : undefined);
   return words === undefined ? error : new CgoprofError({ what: `pid ${pid}`, ...words, cause: error });
+}
+
+/** Whether a refusal is that there is nothing to detach from. */
+export function isNotAttached(error: CgoprofError): boolean {
+  return errorCode(error.cause) === 'LIBRARY' && detailOf(error.cause) === 'not-attached';
 }
 
 function wordsOf(code: AttachErrorCode | 'EIO', detail: string, { pid, action }: AttachRequest): Words | undefined {

@@ -14,6 +14,7 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
+  renameSync,
   unlinkSync,
   writeSync,
 } from 'node:fs';
@@ -51,20 +52,27 @@ export function isRequested(context: Context, pid: number): boolean {
 export function makeRequest(context: Context, pid: number, rate: number | undefined): void {
   const content = `${rate ?? startRate(context, pid)}\n`;
   inDirectory(context, pid, (directory, name) => {
-    removeIfThere(join(directory, name));
-    const fd = openSync(join(directory, name), NEW_FILE_FLAGS, 0o600);
-    try {
-      fchmodSync(fd, 0o600); // Whatever the umask.
-      writeSync(fd, content);
-    } finally {
-      closeSync(fd);
-    }
+    // The library must not see half of it.
+    const unfinished = join(directory, `${name}.new`);
+    removeIfThere(unfinished);
+    writeNew(unfinished, content);
+    renameSync(unfinished, join(directory, name));
   });
 }
 
 /** @throws CgoprofError */
 export function withdrawRequest(context: Context, pid: number): void {
   inDirectory(context, pid, (directory, name) => removeIfThere(join(directory, name)));
+}
+
+function writeNew(path: string, content: string): void {
+  const fd = openSync(path, NEW_FILE_FLAGS, 0o600);
+  try {
+    fchmodSync(fd, 0o600); // Whatever the umask.
+    writeSync(fd, content);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 function removeIfThere(path: string): void {

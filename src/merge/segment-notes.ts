@@ -29,8 +29,9 @@ function gapNotes(header: SegmentHeader): string[] {
     notes.push('what was in use before the attach is unknown: its allocator gives no account');
   }
   if (isPaused(header)) {
-    const missing = header.attachments > 0 ? 'allocated or freed' : 'allocated';
-    notes.push(`recording is switched off: what was ${missing} since is not in the profile`);
+    // Hooks that were not taken out still see frees.
+    const frees = header.attachments > 0 ? ', nor, once the hooks are out, what was freed' : '';
+    notes.push(`recording is switched off: what was allocated since is not in the profile${frees}`);
   }
   return notes.map((note) => `pid ${header.pid}: ${note}`);
 }

@@ -49,6 +49,18 @@ describe('a process that was attached to', () => {
     expect(world.attachRequests).toEqual([]);
   });
 
+  it.each([
+    ['detached from before', true],
+    ['a fork of one', false],
+  ])('and is %s is left as it is', async (_, hasSegment) => {
+    const segment = hasSegment ? recordedProcess(world, 10, { library: ATTACHED, header: { state: 'paused' } }) : '';
+    if (!hasSegment) world.process(10, { maps: ATTACHED });
+    world.attach = () => {
+      throw codedError('LIBRARY', 'not-attached', 'not-attached');
+    };
+    expect(await detach()).toEqual({ how: 'already', segment });
+  });
+
   it('may be a fork, which has hooks and no segment', async () => {
     world.process(10, { maps: ATTACHED });
     expect(await detach()).toMatchObject({ how: 'injected', segment: '' });

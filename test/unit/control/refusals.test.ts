@@ -43,7 +43,7 @@ const CODES: Record<AttachErrorCode, readonly [detail: string, why: RegExp, hint
   SHADOW_STACK: ['', /shadow stacks/, /x86_shstk=off/],
   SECCOMP_FORBIDS: ['memfd_create', /^its seccomp filter forbids memfd_create/, /Allow memfd_create/],
   SECCOMP_UNKNOWN: ['', /filter that we may not read; some end the process/, /sudo cgoprof attach 10.*--trust-seccomp/],
-  NO_SAFE_POINT: ['3 ran, 2 in malloc', /may be stopped \(3 ran, 2 in malloc\)$/, /^Nothing has changed in it/],
+  NO_SAFE_POINT: ['7', /may be stopped \(of 7\)$/, /^Nothing has changed in it/],
   NO_MEMORY: ['Cannot allocate memory', /\(Cannot allocate memory\)$/, /ulimit -v/],
   LIBRARY_VERSION: ['', /^another version of cgoprof/, /restart/],
   LOADER: ['libc.so.6: version GLIBC_9 not found', /^its loader could not load the library: libc.so.6/, /cgoprof run/],
@@ -72,6 +72,10 @@ describe('a code of the addon', () => {
     const request = { ...REQUEST, action: 'detach' } as const;
     expect(said(codedError('SECCOMP_UNKNOWN', ''), request).hint).toContain('sudo cgoprof detach 10');
     expect(said(codedError('NOT_PERMITTED', ''), request).hint).toContain('sudo cgoprof detach 10');
+  });
+
+  it('may know a system call by its number alone', () => {
+    expect(said(codedError('SECCOMP_FORBIDS', '', '319')).message).toContain('forbids system call 319,');
   });
 
   it('TRACED may not know by whom', () => {

@@ -1,4 +1,14 @@
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { isRequested, makeRequest, requestPath, withdrawRequest } from '../../../src/control/request-file.js';
 import { FakeWorld } from '../../support/fake-world.js';
@@ -81,8 +91,9 @@ describe('a request', () => {
     expect(readFileSync(`${directory}/10-1.on`, 'utf8')).toBe('2\n');
     rmSync(`${directory}/10-1.on`);
     const victim = world.write('victim', 'as it was');
-    symlinkSync(victim, `${directory}/10-1.on`);
+    for (const name of ['10-1.on', '10-1.on.new']) symlinkSync(victim, `${directory}/${name}`);
     request(3);
+    expect(readdirSync(directory)).toEqual(['10-1.on']);
     expect(readFileSync(`${directory}/10-1.on`, 'utf8')).toBe('3\n');
     expect(readFileSync(victim, 'utf8')).toBe('as it was');
   });

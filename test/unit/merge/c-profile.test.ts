@@ -63,7 +63,7 @@ describe('header', () => {
       at,
       'frees of blocks from before the attach, or allocated out of sight: 17',
       'what was in use before the attach is unknown: its allocator gives no account',
-      'recording is switched off: what was allocated or freed since is not in the profile',
+      'recording is switched off: what was allocated since is not in the profile, nor, once the hooks are out, what was freed',
     ]);
     expect(comments({ attachments: 0, state: 'paused' })).toEqual([
       'recording is switched off: what was allocated since is not in the profile',
