@@ -157,9 +157,9 @@ static void load(struct held_and_seen* state, const struct call* call) {
 }
 
 static int watch_call(enum canary_kind kind, struct held_and_seen* state) {
+  const uint64_t start = now_ns();  // before a timer is armed
   const struct call call = call_of(kind);
   load(state, &call);
-  const uint64_t start = now_ns();
   canary_round(state);
   const uint64_t elapsed = now_ns() - start;
   if (!as_held(kind, state)) return 0;
