@@ -2,12 +2,12 @@
 #include "preload/modules.h"
 
 #include <linux/futex.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/auxv.h>
 
 #include "preload/clock.h"
 #include "preload/raw_syscall.h"
+#include "preload/signals_held_back.h"
 #include "preload/text.h"
 
 namespace cgoprof {
@@ -18,32 +18,6 @@ uint32_t HashPath(const char* path) {
   for (; *path != '\0'; path++) hash = (hash ^ static_cast<uint8_t>(*path)) * 16777619u;
   return hash;
 }
-
-using SignalMask = uint64_t;  // the kernel's: signals 1 to 64
-
-constexpr SignalMask Bit(int signal) { return SignalMask{1} << (signal - 1); }
-
-void SetSignalMask(int how, const SignalMask* mask, SignalMask* before) {
-  RawSyscall(SYS_rt_sigprocmask, how, PointerArg(mask), PointerArg(before), sizeof(SignalMask));
-}
-
-// While it lives, no signal handler runs in this thread: one that jumped out (siglongjmp) or ended the thread would
-// leave the table half read and its lock held. Signals that the kernel raises for what the code itself does are let
-// through: blocked, they would kill the program.
-class SignalsHeldBack {
- public:
-  SignalsHeldBack() {
-    constexpr SignalMask kFaults = Bit(SIGBUS) | Bit(SIGFPE) | Bit(SIGILL) | Bit(SIGSEGV) | Bit(SIGSYS) | Bit(SIGTRAP);
-    const SignalMask held_back = ~kFaults;
-    SetSignalMask(SIG_BLOCK, &held_back, &before_);
-  }
-  ~SignalsHeldBack() { SetSignalMask(SIG_SETMASK, &before_, nullptr); }
-  SignalsHeldBack(const SignalsHeldBack&) = delete;
-  SignalsHeldBack& operator=(const SignalsHeldBack&) = delete;
-
- private:
-  SignalMask before_ = 0;
-};
 
 // Never 0; wraps around.
 uint32_t Milliseconds() { return static_cast<uint32_t>(ClockNanoseconds(CLOCK_MONOTONIC_COARSE) / 1000000) | 1; }
