@@ -10,12 +10,6 @@
 #endif
 
 namespace cgoprof {
-namespace {
-
-constexpr uint8_t kSaturated = 255;
-
-}  // namespace
-
 bool WipeOnFork(ForkWiped* state) {
   return !IsError(RawSyscall(SYS_madvise, PointerArg(state), sizeof(*state), MADV_WIPEONFORK));
 }
@@ -84,18 +78,38 @@ bool LiveSet::Insert(uintptr_t address, const LiveBlock& block) {
   return true;
 }
 
+bool LiveSet::TakeFrom(LiveEntry* entry, uintptr_t address, LiveBlock* block) {
+  if (!__atomic_compare_exchange_n(&entry->address, &address, kLiveClaimed, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+    return false;
+  *block = {entry->size, entry->time_unix_ns, entry->bucket};
+  __atomic_store_n(&entry->address, kLiveFree, __ATOMIC_RELEASE);
+  return true;
+}
+
 bool LiveSet::Take(uintptr_t address, LiveBlock* block) {
   for (uint32_t i = __atomic_load_n(Head(address), __ATOMIC_ACQUIRE); i != 0;) {
     LiveEntry* entry = Entry(i);
-    if (__atomic_load_n(&entry->address, __ATOMIC_ACQUIRE) == address) {
-      *block = {entry->size, entry->time_unix_ns, entry->bucket};
-      __atomic_store_n(&entry->address, kLiveFree, __ATOMIC_RELEASE);
+    if (__atomic_load_n(&entry->address, __ATOMIC_RELAXED) == address) {
+      if (!TakeFrom(entry, address, block)) return false;
       FilterRemove(address);
       return true;
     }
     i = entry->next;
   }
   return false;
+}
+
+uint64_t LiveSet::entries() const {
+  const Region& region = segment_->header()->regions[kLiveEntries];
+  return __atomic_load_n(&region.used, __ATOMIC_ACQUIRE);
+}
+
+bool LiveSet::TakeAny(uint64_t index, LiveBlock* block) {
+  LiveEntry* entry = segment_->At<LiveEntry>(kLiveEntries, index);
+  const uintptr_t address = __atomic_load_n(&entry->address, __ATOMIC_RELAXED);
+  if (address == kLiveFree || address == kLiveClaimed || !TakeFrom(entry, address, block)) return false;
+  FilterRemove(address);
+  return true;
 }
 
 }  // namespace cgoprof

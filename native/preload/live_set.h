@@ -10,8 +10,8 @@
 //
 // What makes this sound: only the owner of a block may insert or remove its address, because only the owner may free
 // it. The program's own synchronization orders the two, so operations on one address never race; operations on
-// different addresses meet only in the compare-and-swap. (A program that frees a block twice at the same time breaks
-// the rule, and gets a wrong count, not a crash.)
+// different addresses meet only in the compare-and-swap. But for TakeAny, which takes what belongs to others: so
+// whoever takes an entry claims it first.
 //
 // Order is law for callers: Insert after the allocator returned a block and before the program sees it; Take before the
 // block goes back to the allocator, which may hand the address to another thread at once.
@@ -51,11 +51,16 @@ class LiveSet {
   // Removes the block at `address` and says what it was; false if it was not in the set.
   bool Take(uintptr_t address, LiveBlock* block);
 
+  // Removes the block of the entry with this index, if it has one; `entries()` is how many there are.
+  bool TakeAny(uint64_t index, LiveBlock* block);
+  uint64_t entries() const;
+
  private:
   LiveEntry* Entry(uint32_t index_plus_1) const { return segment_->At<LiveEntry>(kLiveEntries, index_plus_1 - 1); }
   uint32_t* Head(uintptr_t address) const;
   bool ClaimFromChain(uint32_t head, LiveEntry** entry) const;
   bool ClaimNew(uint32_t* head, LiveEntry** entry);
+  static bool TakeFrom(LiveEntry* entry, uintptr_t address, LiveBlock* block);
   void FilterAdd(uintptr_t address);
   void FilterRemove(uintptr_t address);
 
