@@ -126,7 +126,7 @@ function wordsOf(code: AttachErrorCode | 'EIO', detail: string, { pid, action }:
       return {
         why: 'it has a seccomp filter that we may not read; some end the process for a call that they do not know',
         hint:
-          `As root it can be read: sudo cgoprof ${action} ${pid}. If you know that it answers with errors, as the default ` +
+          `Root outside of containers can read it: sudo cgoprof ${action} ${pid}. If you know that it answers with errors, as the default ` +
           'profiles of Docker and Kubernetes do: --trust-seccomp.',
       };
     default:
