@@ -185,10 +185,10 @@ const ElfW(Sym) * Find(const link_map& allocator, const char* name) {
 class Redirections {
  public:
   template <auto kHook>
-  void Add(const ElfW(Sym) & function, void* real) {
-    all_[count_++] = {&function, real, Resolve<kHook>(), &Resolve<kHook>};
+  void Add(const link_map& allocator, const ElfW(Sym) & function, void* real) {
+    all_[count_++] = {&allocator, &function, real, Resolve<kHook>(), &Resolve<kHook>};
   }
-  bool Redirect(const link_map& allocator) const { return count_ == 0 || RedirectCalls(allocator, all_, count_); }
+  bool Redirect() const { return count_ == 0 || RedirectCalls(all_, count_); }
 
  private:
   template <auto kHook>
@@ -204,20 +204,20 @@ template <size_t kIndex>
 void PrepareRelease(const link_map& allocator, Redirections* found) {
   const ElfW(Sym)* const function = Find(allocator, kReleases[kIndex]);
   if (function == nullptr) return;
-  void* const real = FunctionAddress(allocator, *function);
+  void* const real = UnredirectedAddress(allocator, *function);
   real_release[kIndex] = reinterpret_cast<Release>(real);
-  found->Add<&HookRelease<kIndex>>(*function, real);
+  found->Add<&HookRelease<kIndex>>(allocator, *function, real);
 }
 
 template <size_t kIndex>
 void PrepareReallocation(const link_map& allocator, Redirections* found) {
   const ElfW(Sym)* const function = Find(allocator, kReallocations[kIndex].name);
   if (function == nullptr) return;
-  void* const address = FunctionAddress(allocator, *function);
+  void* const address = UnredirectedAddress(allocator, *function);
   const Reallocate reallocate = reinterpret_cast<Reallocate>(address);
   if (ReachesAHook([=] { real.free(reallocate(real.malloc(8), 512, 1)); })) return;
   real_reallocate[kIndex] = reallocate;
-  found->Add<&HookReallocate<kIndex>>(*function, address);
+  found->Add<&HookReallocate<kIndex>>(allocator, *function, address);
 }
 
 template <size_t kIndex>
@@ -225,35 +225,35 @@ void PrepareAllocation(const link_map& allocator, Redirections* found) {
   const ElfW(Sym)* const function = Find(allocator, kAllocations[kIndex].name);
   const ElfW(Sym)* const undoing = Find(allocator, kAllocations[kIndex].undone_by);
   if (function == nullptr || undoing == nullptr) return;
-  void* const real = FunctionAddress(allocator, *function);
+  void* const real = UnredirectedAddress(allocator, *function);
   const Allocate allocate = reinterpret_cast<Allocate>(real);
-  const Release release = reinterpret_cast<Release>(FunctionAddress(allocator, *undoing));
+  const Release release = reinterpret_cast<Release>(UnredirectedAddress(allocator, *undoing));
   // As jemalloc's operator new does for large alignments: hooked as well, it would count twice.
   constexpr size_t kSize = 64;  // bytes; also for the alignment, and for the address that std::nothrow goes by
   if (ReachesAHook([=] { release(allocate(kSize, kSize, kSize), kSize, kSize); })) return;
   real_allocate[kIndex] = allocate;
-  found->Add<&HookAllocate<kIndex>>(*function, real);
+  found->Add<&HookAllocate<kIndex>>(allocator, *function, real);
 }
 
 template <size_t... kIndexes>
 bool HookReleases(const link_map& allocator, std::index_sequence<kIndexes...>) {
   Redirections found;
   (PrepareRelease<kIndexes>(allocator, &found), ...);
-  return found.Redirect(allocator);
+  return found.Redirect();
 }
 
 template <size_t... kIndexes>
 bool HookReallocations(const link_map& allocator, std::index_sequence<kIndexes...>) {
   Redirections found;
   (PrepareReallocation<kIndexes>(allocator, &found), ...);
-  return found.Redirect(allocator);
+  return found.Redirect();
 }
 
 template <size_t kFirst, size_t... kIndexes>
 bool HookAllocations(const link_map& allocator, std::index_sequence<kIndexes...>) {
   Redirections found;
   (PrepareAllocation<kFirst + kIndexes>(allocator, &found), ...);
-  return found.Redirect(allocator);
+  return found.Redirect();
 }
 
 bool HasReleases(const link_map& library) {
@@ -266,15 +266,19 @@ bool HasReleases(const link_map& library) {
 // Where malloc leads to. What has nothing but malloc only passes on to the next; libc is the last, and has none of
 // these.
 const link_map* FindAllocator() {
-  const link_map* library = FindFirst(NextLibrary(), "malloc").library;
-  while (library != nullptr && FindFunction(*library, "__libc_start_main") == nullptr) {
+  LibraryRange libraries = RealLibraries();
+  const link_map* library;
+  while ((library = FindFirst(libraries, "malloc").library) != nullptr) {
+    if (FindFunction(*library, "__libc_start_main") != nullptr) break;
     if (HasReleases(*library)) return library;
-    library = FindFirst(library->l_next, "malloc").library;
+    libraries.first = library->l_next;
   }
   return nullptr;
 }
 
 }  // namespace
+
+bool AllocatorHasFunctions() { return FindAllocator() != nullptr; }
 
 void HookAllocatorFunctions() {
   const link_map* const allocator = FindAllocator();

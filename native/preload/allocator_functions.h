@@ -8,7 +8,11 @@
 
 namespace cgoprof {
 
-// Hooks those of the allocator that the malloc hook leads to. To be called from a constructor, once.
+// Whether the allocator that the malloc hook leads to has any.
+bool AllocatorHasFunctions();
+
+// Hooks those. To be called from a constructor, or where the hooks come into a process that runs already, after
+// malloc's own and before anything is recorded.
 void HookAllocatorFunctions();
 
 }  // namespace cgoprof

@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#include "preload/raw_syscall.h"
 #include "preload/sampler.h"
+#include "preload/start.h"
 #include "preload/text.h"
 
 namespace cgoprof {
@@ -72,10 +72,9 @@ bool ReadSettings(char** environment, Settings* settings) {
   settings->run_id = Number(Value(environment, "CGOPROF_RUN_ID"), 16, 0);
   settings->keep = Number(Value(environment, "CGOPROF_KEEP"), 10, 0) == 1;
   settings->follow = Number(Value(environment, "CGOPROF_FOLLOW"), 10, 0) == 1;
-  TextBuilder directory(settings->directory, sizeof(settings->directory));
   const char* given = Value(environment, "CGOPROF_DIR");
-  if (given != nullptr && given[0] == '/') return directory.Add(given).ok();
-  return directory.Add("/dev/shm/cgoprof-").Add(static_cast<uint64_t>(RawSyscall(SYS_geteuid))).ok();
+  if (given == nullptr || given[0] != '/') return DefaultDirectory(settings->directory, sizeof(settings->directory));
+  return TextBuilder(settings->directory, sizeof(settings->directory)).Add(given).ok();
 }
 
 void LeaveEnvironment(char** environment, Removal removal) {

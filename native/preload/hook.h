@@ -27,7 +27,7 @@
     LiveBlock taken;                                                                                         \
     const bool was_live = (old_block) != nullptr && MayBeSampled(old_block) && TakeBlock(old_block, &taken); \
     void* const moved = reallocate;                                                                          \
-    if (was_live) SettleMovedBlock(old_block, taken, moved, size);                                           \
+    SettleMovedBlock(old_block, was_live ? &taken : nullptr, moved, size);                                   \
     if (sampled && moved != nullptr) RecordAlloc(moved, size, CGOPROF_HOOK_FRAME());                         \
     return moved;                                                                                            \
   } while (false)
@@ -37,16 +37,24 @@ namespace cgoprof {
 // Takes a block that is about to be freed out of the books.
 inline void ForgetBlock(void* block) {
   LiveBlock taken;
-  if (block != nullptr && TakeBlock(block, &taken)) CountFree(taken);
-}
-
-// What became of a block that was taken out of the books before it was moved. NULL for a size of 0 means that it was
-// freed; for any other size, that nothing changed.
-inline void SettleMovedBlock(void* block, const LiveBlock& taken, const void* moved, size_t size) {
-  if (moved != nullptr || size == 0)
+  if (block == nullptr) return;
+  if (TakeBlock(block, &taken))
     CountFree(taken);
   else
-    PutBlockBack(block, taken);
+    CountUnknownFree();
+}
+
+// What became of a block, taken out of the books before it was moved if it was there (`taken`). NULL for a size of 0
+// means that it was freed; for any other size, that nothing changed.
+inline void SettleMovedBlock(void* block, const LiveBlock* taken, const void* moved, size_t size) {
+  const bool is_gone = moved != nullptr || size == 0;
+  if (taken == nullptr) {
+    if (is_gone && block != nullptr) CountUnknownFree();
+  } else if (is_gone) {
+    CountFree(*taken);
+  } else {
+    PutBlockBack(block, *taken);
+  }
 }
 
 }  // namespace cgoprof

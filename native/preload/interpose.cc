@@ -45,6 +45,11 @@ CGOPROF_SLOW void SampledFree(void* block) {
   real.free(block);
 }
 
+void Free(void* block) {
+  if (MayBeSampled(block)) return SampledFree(block);
+  real.free(block);
+}
+
 CGOPROF_SLOW void* SampledRealloc(void* block, size_t size, bool counted) {
   CGOPROF_RETURN_MOVED(real.realloc(block, size), block, size, counted);
 }
@@ -72,10 +77,7 @@ CGOPROF_EXPORT void* realloc(void* block, size_t size) {
   return real.realloc(block, size);
 }
 
-CGOPROF_EXPORT void free(void* block) {
-  if (MayBeSampled(block)) return SampledFree(block);
-  real.free(block);
-}
+CGOPROF_EXPORT void free(void* block) { Free(block); }
 
 CGOPROF_EXPORT int posix_memalign(void** out, size_t alignment, size_t size) {
   if (CountDown(size)) return SampledPosixMemalign(out, alignment, size);
@@ -104,8 +106,8 @@ CGOPROF_EXPORT void* pvalloc(size_t size) {
 
 // C23, in glibc since 2.43. Programs that call them were built for a libc that has them, where they are free with a
 // hint; freeing without the hint is always right.
-CGOPROF_EXPORT void free_sized(void* block, size_t) { free(block); }
-CGOPROF_EXPORT void free_aligned_sized(void* block, size_t, size_t) { free(block); }
+CGOPROF_EXPORT void free_sized(void* block, size_t) { Free(block); }
+CGOPROF_EXPORT void free_aligned_sized(void* block, size_t, size_t) { Free(block); }
 
 // Not an allocation: tells the unwinder that its module table may be out of date, and nothing else. dlopen is not
 // hooked; it looks at its return address to find out who calls.

@@ -6,18 +6,20 @@
 namespace cgoprof {
 namespace {
 
-bool Defines(const SymbolTable& table, uint32_t index, const char* name) {
-  constexpr uint16_t kHiddenVersion = 0x8000;  // an old version, kept for old programs only
+enum class Version { kCurrent, kOld };  // old: kept for old programs only
+
+bool Defines(const SymbolTable& table, uint32_t index, const char* name, Version version) {
+  constexpr uint16_t kHiddenVersion = 0x8000;
   const ElfW(Sym)& symbol = table.symbols[index];
   const unsigned type = ELF64_ST_TYPE(symbol.st_info);
+  const bool is_old = table.versions != nullptr && (table.versions[index] & kHiddenVersion) != 0;
   // One that is not defined may have a value all the same: the PLT entry that a program shows for comparison.
   return symbol.st_shndx != SHN_UNDEF && (type == STT_FUNC || type == STT_GNU_IFUNC) &&
-         (table.versions == nullptr || (table.versions[index] & kHiddenVersion) == 0) &&
-         strcmp(table.strings + symbol.st_name, name) == 0;
+         is_old == (version == Version::kOld) && strcmp(table.strings + symbol.st_name, name) == 0;
 }
 
 // Format: https://flapenguin.me/elf-dt-gnu-hash and binutils' bfd/elflink.c. Returns 0 if not there.
-uint32_t FindByGnuHash(const SymbolTable& table, const char* name) {
+uint32_t FindByGnuHash(const SymbolTable& table, const char* name, Version version) {
   uint32_t hash = 5381;
   for (const char* p = name; *p != '\0'; p++) hash = hash * 33 + static_cast<uint8_t>(*p);
   const uint32_t buckets = table.gnu_hash[0];
@@ -30,12 +32,12 @@ uint32_t FindByGnuHash(const SymbolTable& table, const char* name) {
   if (index < first) return 0;
   for (;; index++) {
     const uint32_t entry = chain[index - first];
-    if ((entry | 1) == (hash | 1) && Defines(table, index, name)) return index;
+    if ((entry | 1) == (hash | 1) && Defines(table, index, name, version)) return index;
     if ((entry & 1) != 0) return 0;
   }
 }
 
-uint32_t FindBySysvHash(const SymbolTable& table, const char* name) {
+uint32_t FindBySysvHash(const SymbolTable& table, const char* name, Version version) {
   uint32_t hash = 0;
   for (const char* p = name; *p != '\0'; p++) {
     hash = (hash << 4) + static_cast<uint8_t>(*p);
@@ -48,7 +50,7 @@ uint32_t FindBySysvHash(const SymbolTable& table, const char* name) {
   const uint32_t* chain = bucket + buckets;
   uint32_t index = bucket[hash % buckets];
   for (uint32_t steps = 0; index != 0 && steps < symbols; steps++, index = chain[index]) {
-    if (Defines(table, index, name)) return index;
+    if (Defines(table, index, name, version)) return index;
   }
   return 0;
 }
@@ -68,15 +70,28 @@ SymbolTable ReadSymbolTable(const link_map& library) {
   return table;
 }
 
-const ElfW(Sym) * FindFunction(const link_map& library, const char* name) {
-  const SymbolTable table = ReadSymbolTable(library);
+namespace {
+
+const ElfW(Sym) * Find(const SymbolTable& table, const char* name, Version version) {
   if (table.symbols == nullptr || table.strings == nullptr) return nullptr;
   uint32_t index = 0;
   if (table.gnu_hash != nullptr)
-    index = FindByGnuHash(table, name);
+    index = FindByGnuHash(table, name, version);
   else if (table.sysv_hash != nullptr)
-    index = FindBySysvHash(table, name);
+    index = FindBySysvHash(table, name, version);
   return index != 0 ? &table.symbols[index] : nullptr;
+}
+
+}  // namespace
+
+const ElfW(Sym) * FindFunction(const link_map& library, const char* name) {
+  return Find(ReadSymbolTable(library), name, Version::kCurrent);
+}
+
+const ElfW(Sym) * FindOldVersion(const link_map& library, const ElfW(Sym) & function) {
+  const SymbolTable table = ReadSymbolTable(library);
+  const ElfW(Sym)* const old = Find(table, table.strings + function.st_name, Version::kOld);
+  return old != nullptr && old->st_value == function.st_value ? old : nullptr;
 }
 
 // Resolvers need their library relocated. The libraries behind ours are: the loader relocates from the last to the
@@ -88,8 +103,9 @@ void* FunctionAddress(const link_map& library, const ElfW(Sym) & function) {
   return ELF64_ST_TYPE(function.st_info) == STT_GNU_IFUNC ? reinterpret_cast<Resolver>(address)() : address;
 }
 
-FoundFunction FindFirst(const link_map* library, const char* name) {
-  for (; library != nullptr; library = library->l_next) {
+FoundFunction FindFirst(const LibraryRange& libraries, const char* name) {
+  for (const link_map* library = libraries.first; library != libraries.end && library != nullptr;
+       library = library->l_next) {
     const ElfW(Sym)* const symbol = FindFunction(*library, name);
     if (symbol != nullptr) return {library, symbol};
   }

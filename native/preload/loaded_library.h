@@ -35,6 +35,9 @@ T* DynamicAddress(const link_map& library, uintptr_t value) {
 // A function that the library defines and shows to others; nullptr if it does not.
 const ElfW(Sym) * FindFunction(const link_map& library, const char* name);
 
+// The version of that function that is kept for old programs, where it begins at the same place; or nullptr.
+const ElfW(Sym) * FindOldVersion(const link_map& library, const ElfW(Sym) & function);
+
 // Where that function begins. Asks its resolver, where the symbol's address is that of one (STT_GNU_IFUNC).
 void* FunctionAddress(const link_map& library, const ElfW(Sym) & function);
 
@@ -43,8 +46,14 @@ struct FoundFunction {
   const ElfW(Sym) * symbol;
 };
 
-// A function in the first library from `library` on, in load order, which is the search order, that defines it.
-FoundFunction FindFirst(const link_map* library, const char* name);
+// Loaded libraries in load order, which is the search order, without `end`.
+struct LibraryRange {
+  const link_map* first;
+  const link_map* end;  // nullptr: to the last one
+};
+
+// A function in the first library of those that defines it.
+FoundFunction FindFirst(const LibraryRange& libraries, const char* name);
 
 // Our own.
 const link_map* OwnLibrary();

@@ -8,8 +8,23 @@
 namespace cgoprof {
 namespace {
 
-void* FindNext(const char* name) {
-  const FoundFunction found = FindFirst(NextLibrary(), name);
+bool attached;
+
+LibraryRange LibrariesBehindOurs() {
+  const link_map* const own = OwnLibrary();
+  return {own != nullptr ? own->l_next : nullptr, nullptr};
+}
+
+// The loader itself was there when the program started, and so were those in front of it in the list; libc was, too.
+bool IsInitial(const link_map& library) {
+  if (FindFunction(library, "__libc_start_main") != nullptr) return true;
+  const link_map* other = _r_debug.r_map;
+  while (other != nullptr && other != &library && other->l_addr != _r_debug.r_ldbase) other = other->l_next;
+  return other == &library;
+}
+
+void* FindRealAddress(const char* name) {
+  const FoundFunction found = FindReal(name);
   return found.library != nullptr ? FunctionAddress(*found.library, *found.symbol) : nullptr;
 }
 
@@ -36,25 +51,14 @@ void Missing() {}
 CGOPROF_REAL_FUNCTIONS(CGOPROF_MISSING)
 #undef CGOPROF_MISSING
 
-const link_map* last_initial_library;
-
-// Whoever loads another library allocates first, and so comes here before there is one.
-void NoteLastInitialLibrary() {
-  if (last_initial_library != nullptr) return;
-  const link_map* last = _r_debug.r_map;
-  while (last != nullptr && last->l_next != nullptr) last = last->l_next;
-  last_initial_library = last;
-}
-
-void ResolveAll() {
-  NoteLastInitialLibrary();
+void ResolveAll(){
 #define CGOPROF_RESOLVE(name, result, parameters, arguments)                                                         \
   {                                                                                                                  \
-    void* found = FindNext(#name);                                                                                   \
+    void* found = FindRealAddress(#name);                                                                            \
     __atomic_store_n(&real.name, found != nullptr ? reinterpret_cast<result(*) parameters>(found) : &Missing_##name, \
                      __ATOMIC_RELAXED);                                                                              \
   }
-  CGOPROF_REAL_FUNCTIONS(CGOPROF_RESOLVE)
+    CGOPROF_REAL_FUNCTIONS(CGOPROF_RESOLVE)
 #undef CGOPROF_RESOLVE
 }
 
@@ -74,14 +78,22 @@ RealFunctions real = {
 #undef CGOPROF_INITIAL
 };
 
-const link_map* LastInitialLibrary() {
-  NoteLastInitialLibrary();
-  return last_initial_library;
+void NoteHowLoaded() { attached = FindFirst(LibrariesBehindOurs(), "malloc").library == nullptr; }
+
+bool IsAttached() { return attached; }
+
+LibraryRange RealLibraries() { return attached ? LibraryRange{_r_debug.r_map, OwnLibrary()} : LibrariesBehindOurs(); }
+
+FoundFunction FindReal(const char* name) {
+  const FoundFunction found = FindFirst(RealLibraries(), name);
+  const bool stays = found.library != nullptr && (!attached || IsInitial(*found.library));
+  return stays ? found : FoundFunction{nullptr, nullptr};
 }
 
-const link_map* NextLibrary() {
-  const link_map* const own = OwnLibrary();
-  return own != nullptr ? own->l_next : nullptr;
+bool ResolveInRunningProcess() {
+  if (FindReal("malloc").library == nullptr) return false;
+  ResolveAll();
+  return true;
 }
 
 }  // namespace cgoprof

@@ -1,13 +1,16 @@
-// The functions that the hooks stand in front of: those of the next library in the search order that defines them,
-// which is libc's, or another preloaded allocator's.
+// The functions that the hooks stand in front of: libc's, or another allocator's.
 //
-// The look-up (loaded_library.h) happens on the first call of any of them, which may come while the loader is still at
-// work, and is final: a block must go back to the allocator it came from.
+// Where the library was preloaded, those are the next library's in the search order that defines them; the look-up
+// (loaded_library.h) happens on the first call of any of them, which may come while the loader is still at work. In a
+// process that it was attached to, they are the first's that the program's calls find. Either way the look-up is final:
+// a block must go back to the allocator it came from.
 #ifndef CGOPROF_PRELOAD_REAL_ALLOC_H_
 #define CGOPROF_PRELOAD_REAL_ALLOC_H_
 
 #include <link.h>
 #include <stddef.h>
+
+#include "preload/loaded_library.h"
 
 namespace cgoprof {
 
@@ -34,11 +37,20 @@ struct RealFunctions {
 // Hidden, so that a hook jumps through it without a look into the global offset table.
 extern __attribute__((visibility("hidden"))) RealFunctions real;
 
-// Where the look-up begins: the library behind ours in the search order. nullptr: there is none.
-const link_map* NextLibrary();
+// Looks the functions up in a process that runs already; before any hook is put in place. To be called while no library
+// can be unloaded (loader_lock.h). False if there is no malloc to stand in front of.
+bool ResolveInRunningProcess();
 
-// The last of the libraries that the program was started with, which are never unloaded.
-const link_map* LastInitialLibrary();
+// The library was loaded into a process that runs already. To be called from the constructor, as it is known only until
+// further libraries are loaded. False until then.
+void NoteHowLoaded();
+bool IsAttached();
+
+// Those that the functions are looked for in.
+LibraryRange RealLibraries();
+
+// As FindFirst, among those. Leaves out what may be unloaded some day: a hook's function must stay.
+FoundFunction FindReal(const char* name);
 
 }  // namespace cgoprof
 

@@ -2,6 +2,7 @@
 #include "preload/recorder.h"
 
 #include <cpuid.h>
+#include <string.h>
 
 #include "preload/bucket_table.h"
 #include "preload/clock.h"
@@ -26,14 +27,31 @@ struct Recorder {
   GoBoundary boundary;
   Unwinder unwinder;
   uint64_t rate;
-  bool can_fork;  // without harm to the child
+  bool can_fork;     // without harm to the child
+  bool is_complete;  // every block in use is in the books, or counted as unknown when it is freed
 };
-Recorder recorder;  // zeros until StartRecorder; pages that are not used cost nothing
+Recorder recorder;  // zeros until PrepareRecorder; pages that are not used cost nothing
 
-// While the recorder is off, threads look again whether it was switched on after this many bytes.
+void (*dormant_check)();
+
+// While the recorder is off, threads look again whether it was switched on after this many bytes: those of a process
+// that may start it by itself, and those of a child of one that was attached to, for whom there is nothing to read.
 constexpr int64_t kRecheckBytes = 16 << 20;
+constexpr int64_t kRecheckBytesOfChild = 64 << 10;
 
-bool IsRecording() { return __atomic_load_n(&fork_wiped.recording, __ATOMIC_ACQUIRE) != 0; }
+RecordingState State() { return static_cast<RecordingState>(__atomic_load_n(&fork_wiped.recording, __ATOMIC_ACQUIRE)); }
+
+void SetState(RecordingState state) { __atomic_store_n(&fork_wiped.recording, state, __ATOMIC_RELEASE); }
+
+// Of several threads that see the same reason for it, one changes it.
+bool ChangeState(RecordingState from, RecordingState to) {
+  uint32_t expected = from;
+  return __atomic_compare_exchange_n(&fork_wiped.recording, &expected, to, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
+bool IsRecording() { return State() == kRecording; }
+
+bool IsPauseWished() { return __atomic_load_n(&recorder.segment.header()->wish, __ATOMIC_RELAXED) == kWishPause; }
 
 uint64_t UnixNanoseconds() { return ClockNanoseconds(CLOCK_REALTIME_COARSE); }
 
@@ -83,9 +101,41 @@ void Record(uintptr_t address, size_t size, const Registers& caller) {
   }
 }
 
+// In a child process: what its parent had is not the child's. (A recorder that never was one has no rate.)
+void ForgetParentsRecorder() {
+  if (recorder.rate != 0) memset(&recorder, 0, sizeof(recorder));
+}
+
+// Does what the tool wishes by now.
+__attribute__((noinline, cold)) void FollowWish() {
+  switch (State()) {
+    case kNotStarted:
+      if (dormant_check != nullptr) dormant_check();
+      return;
+    case kRecording:
+      if (IsPauseWished() && ChangeState(kRecording, kPaused)) recorder.segment.SetState(kStatePaused);
+      return;
+    case kPaused:
+      if (!IsPauseWished() && ChangeState(kPaused, kRecording)) recorder.segment.SetState(kStateRunning);
+      return;
+    default:
+      return;
+  }
+}
+
+// Until when a thread does not look again. Where the hooks come in and go out none has to: it is due when it comes.
+int64_t BytesToRecheck() {
+  const RecordingState state = State();
+  if (state == kAwaiting || state == kDetached) return 0;
+  return state == kNotStarted && dormant_check == nullptr ? kRecheckBytesOfChild : kRecheckBytes;
+}
+
 }  // namespace
 
-bool StartRecorder(const SegmentConfig& config, bool is_go) {
+RecordingState RecorderState() { return State(); }
+
+bool PrepareRecorder(const SegmentConfig& config, bool is_go) {
+  ForgetParentsRecorder();
   recorder.can_fork = WipeOnFork(&fork_wiped);
   if (!HasWideSwap() || !recorder.can_fork || !recorder.segment.Create(config)) return false;
   recorder.rate = config.sample_rate;
@@ -95,9 +145,23 @@ bool StartRecorder(const SegmentConfig& config, bool is_go) {
   recorder.modules.Init(&recorder.segment);
   if (is_go) InitGo();
   recorder.unwinder.Init(&recorder.modules, &recorder.boundary, config.sample_rate < kDenseRate);
+  return true;
+}
+
+void AbandonRecorder() {
+  SetState(kNotStarted);
+  recorder.segment.Destroy();
+}
+
+void BeginRecording() {
   recorder.segment.SetState(kStateRunning);
-  __atomic_store_n(&fork_wiped.recording, 1, __ATOMIC_RELEASE);
+  SetState(kRecording);
   thread_state.bytes_to_sample = 0;
+}
+
+bool StartRecorder(const SegmentConfig& config, bool is_go) {
+  if (!PrepareRecorder(config, is_go)) return false;
+  BeginRecording();
   return true;
 }
 
@@ -106,20 +170,58 @@ const char* RecorderFailure() {
   return recorder.can_fork ? recorder.segment.failure() : "kernel";
 }
 
+void AwaitHooks() { SetState(kAwaiting); }
+
+void NoteAttachment(uint64_t bytes_before) {
+  Header* const header = recorder.segment.header();
+  header->before_attach_bytes = bytes_before;
+  header->attached_unix_ns = ClockNanoseconds(CLOCK_REALTIME);
+  __atomic_fetch_add(&header->attachments, 1, __ATOMIC_RELEASE);
+  recorder.is_complete = recorder.rate == 1;
+  // The live set is ready: from here on every free asks it.
+  __atomic_thread_fence(__ATOMIC_RELEASE);
+  if (recorder.is_complete) memset(fork_wiped.filter, kSaturated, sizeof(fork_wiped.filter));
+}
+
+void StopRecording() {
+  SetWish(kWishPause);
+  SetState(kDetached);
+  recorder.segment.SetState(kStatePaused);
+}
+
+void ForgetLiveBlocks() {
+  memset(fork_wiped.filter, 0, sizeof(fork_wiped.filter));
+  LiveBlock block;
+  for (uint64_t i = recorder.live.entries(); i-- > 0;) {
+    if (recorder.live.TakeAny(i, &block)) CountFree(block);
+  }
+  recorder.modules.NoteUnload();
+}
+
+void SetWish(SegmentWish wish) { __atomic_store_n(&recorder.segment.header()->wish, wish, __ATOMIC_RELEASE); }
+
+void SetDormantCheck(void (*check)()) { dormant_check = check; }
+
 const Header* RecorderHeader() { return recorder.segment.header(); }
 
+const char* RecorderPath() { return recorder.segment.path(); }
+
 void FinishRecorder(bool keep_file) {
-  if (!IsRecording()) return;
+  const RecordingState state = State();
+  if (state == kNotStarted || state == kAwaiting) return;
   recorder.segment.SetState(kStateExited);
   if (!keep_file) recorder.segment.Unlink();
 }
 
 bool TakeSample(size_t size) {
   ThreadState* thread = &thread_state;
-  if (!IsRecording()) {
-    thread->bytes_to_sample = kRecheckBytes;
-    thread->started = false;
-    return false;
+  if (__builtin_expect(!IsRecording() || IsPauseWished(), 0)) {
+    FollowWish();
+    if (!IsRecording()) {
+      thread->bytes_to_sample = BytesToRecheck();
+      thread->started = false;
+      return false;
+    }
   }
   if (!thread->started) {
     const uint64_t tid = static_cast<uint64_t>(RawSyscall(SYS_gettid));
@@ -152,8 +254,12 @@ void PutBlockBack(void* block, const LiveBlock& taken) {
   recorder.segment.Count(kDroppedLive);
 }
 
+void CountUnknownFree() {
+  if (recorder.is_complete && IsRecording()) recorder.segment.Count(kUnknownFrees);
+}
+
 void NoteUnload() {
-  if (IsRecording()) recorder.modules.NoteUnload();
+  if (State() != kNotStarted) recorder.modules.NoteUnload();
 }
 
 }  // namespace cgoprof

@@ -2,7 +2,7 @@
 // line.
 //
 // One recorder per process. Hooks work before it is started (allocations of the loader and of earlier constructors are
-// passed on unrecorded) and after it failed to start.
+// passed on unrecorded), after it failed to start, and while it does not record.
 #ifndef CGOPROF_PRELOAD_RECORDER_H_
 #define CGOPROF_PRELOAD_RECORDER_H_
 
@@ -30,9 +30,8 @@ struct ThreadState {
 };
 static_assert(sizeof(ThreadState) <= 64);
 
-// Hidden, so that the hot path reaches them without a look into the global offset table.
+// Hidden, so that the hot path reaches it without a look into the global offset table.
 extern __attribute__((visibility("hidden"))) __thread ThreadState thread_state;
-extern __attribute__((visibility("hidden"))) ForkWiped fork_wiped;
 
 // True if the next `size` bytes hold a sample point (or the thread has not drawn one yet). The hot path of every
 // allocation: one subtraction in thread-local storage and two branches on its flags, which the compiler will not make
@@ -73,15 +72,51 @@ maybe:
 // Valid only in functions that are compiled with frame pointers and were reached by jumps, not calls, from the hook.
 #define CGOPROF_HOOK_FRAME() static_cast<const uintptr_t*>(__builtin_frame_address(0))
 
-// Starts recording into a new segment. `is_go`: the main program is a Go program, whose stacks cross between C and Go.
-// False if it cannot be done; nothing changes then.
+// What it is at.
+RecordingState RecorderState();
+
+// Makes a segment, and all that is needed to record into it; nothing is recorded yet. `is_go`: the main program is a Go
+// program, whose stacks cross between C and Go. False if it cannot be done; nothing changes then. In a child process
+// what is left of its parent's recorder is forgotten.
+bool PrepareRecorder(const SegmentConfig& config, bool is_go);
+
+// Takes that back, as long as nothing was recorded.
+void AbandonRecorder();
+
+// Records from now on.
+void BeginRecording();
+
+// Prepares and begins.
 bool StartRecorder(const SegmentConfig& config, bool is_go);
 
-// Why StartRecorder failed, in a word that the tool knows (src/collect/start-failure.ts).
+// Why the recorder could not be prepared, in a word that the tool knows (src/collect/start-failure.ts).
 const char* RecorderFailure();
 
-// The header of the segment that is recorded into; for tests.
+// ---- In a process that ran before (attach_run.cc, request_file.cc) ----
+
+// From now on hooks are reached: whoever comes to one before BeginRecording stays due.
+void AwaitHooks();
+
+// Notes when that was, how much is in use that was allocated before (kUnknownBytes: nobody knows), and counts frees of
+// that from now on, where every block is recorded. Right before BeginRecording.
+void NoteAttachment(uint64_t bytes_before);
+
+// The hooks are to be taken out: nothing is recorded any more.
+void StopRecording();
+
+// Before the hooks come in again: counts as freed what was in use when they were taken out, for frees went past them
+// meanwhile, and has the modules looked at anew.
+void ForgetLiveBlocks();
+
+// What the tool wants of the recorder, as if it had written it into the segment.
+void SetWish(SegmentWish wish);
+
+// To be called now and then by a thread that allocates, as long as nothing was started. May start the recorder.
+void SetDormantCheck(void (*check)());
+
+// The header of the segment that is recorded into, and the segment's path.
 const Header* RecorderHeader();
+const char* RecorderPath();
 
 // The process runs its exit handlers: notes it in the segment, and removes the file unless it is to be kept.
 void FinishRecorder(bool keep_file);
@@ -100,6 +135,9 @@ void RecordAlloc(void* block, size_t size, const uintptr_t* hook_frame);
 bool TakeBlock(void* block, LiveBlock* taken);
 void CountFree(const LiveBlock& taken);
 void PutBlockBack(void* block, const LiveBlock& taken);
+
+// The program gives back a block that was not in the books.
+void CountUnknownFree();
 
 // Called around dlclose.
 void NoteUnload();

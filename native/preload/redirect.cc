@@ -2,88 +2,42 @@
 #include "preload/redirect.h"
 
 #include <elf.h>
-#include <stdint.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
+#include <sys/auxv.h>
 
+#include "preload/gathered_stores.h"
 #include "preload/loaded_library.h"
-#include "preload/proc_maps.h"
-#include "preload/raw_syscall.h"
-#include "preload/real_alloc.h"
+#include "preload/loader_lock.h"
 
 namespace cgoprof {
 namespace {
 
-constexpr uintptr_t kPageBytes = 4096;
-
-// Symbol tables are read-only, and so is what the loader has filled in and closed (RELRO). How a page is protected is
-// known from /proc/self/maps alone, so stores are gathered for one look at it.
-class GatheredStores {
- public:
-  void Add(uintptr_t* place, uintptr_t value) {
-    if (count_ == kMost) Flush();
-    stores_[count_++] = {place, value, kUnmapped};
-  }
-
-  // Does what was gathered, in order, up to the first store that fails; nothing more after that. Leaves every page as
-  // it was. False if one failed, now or before.
-  bool Flush() {
-    char buffer[kPageBytes];
-    if (count_ != 0 && !failed_) failed_ = !ForEachMapping(buffer, sizeof(buffer), NoteProtection, this) || !StoreAll();
-    count_ = 0;
-    return !failed_;
-  }
-
- private:
-  static constexpr size_t kMost = 128;
-  static constexpr long kUnmapped = -1;
-
-  struct Store {
-    uintptr_t* place;
-    uintptr_t value;
-    long protection;
-
-    uintptr_t page() const { return reinterpret_cast<uintptr_t>(place) & ~(kPageBytes - 1); }
-    bool Protect(long protection) const {
-      return !IsError(RawSyscall(SYS_mprotect, static_cast<long>(page()), kPageBytes, protection));
-    }
-  };
-
-  static void NoteProtection(const Mapping& mapping, void* self) {
-    const long protection =
-        (mapping.readable ? PROT_READ : 0) | (mapping.writable ? PROT_WRITE : 0) | (mapping.executable ? PROT_EXEC : 0);
-    GatheredStores* const gathered = static_cast<GatheredStores*>(self);
-    for (size_t i = 0; i < gathered->count_; i++) {
-      Store& store = gathered->stores_[i];
-      const uintptr_t address = reinterpret_cast<uintptr_t>(store.place);
-      if (address >= mapping.start && address < mapping.end) store.protection = protection;
-    }
-  }
-
-  bool StoreAll() const {
-    const Store* opened = nullptr;  // its page is writable for now
-    bool stored = true;
-    for (size_t i = 0; i < count_ && stored; i++) {
-      const Store& store = stores_[i];
-      if (opened != nullptr && opened->page() != store.page()) {
-        opened->Protect(opened->protection);
-        opened = nullptr;
-      }
-      stored = store.protection != kUnmapped;
-      if (stored && opened == nullptr && (store.protection & PROT_WRITE) == 0) {
-        stored = store.Protect(store.protection | PROT_WRITE);
-        if (stored) opened = &store;
-      }
-      if (stored) __atomic_store_n(store.place, store.value, __ATOMIC_RELEASE);
-    }
-    if (opened != nullptr) opened->Protect(opened->protection);
-    return stored;
-  }
-
-  Store stores_[kMost];
-  size_t count_ = 0;
-  bool failed_ = false;
+struct Remembered {
+  Redirection redirection;
+  uintptr_t symbol_value;  // of the function, as it was
 };
+
+// More than all hooks there are. A forked child inherits what was redirected, and this, so an entry is whole before it
+// counts, and counts before anything is changed.
+constexpr size_t kMost = 128;
+Remembered remembered[kMost];
+size_t remembered_count;
+
+uint64_t places_changed;
+
+const Remembered* Recall(const ElfW(Sym) & function) {
+  for (size_t i = 0; i < remembered_count; i++) {
+    if (remembered[i].redirection.function == &function) return &remembered[i];
+  }
+  return nullptr;
+}
+
+bool Remember(const Redirection& redirection) {
+  if (Recall(*redirection.function) != nullptr) return true;
+  if (remembered_count == kMost) return false;
+  remembered[remembered_count] = {redirection, redirection.function->st_value};
+  __atomic_store_n(&remembered_count, remembered_count + 1, __ATOMIC_RELEASE);
+  return true;
+}
 
 // Relocations whose place holds the plain address of a function.
 bool HoldsAddress(const ElfW(Rela) & relocation) {
@@ -91,17 +45,22 @@ bool HoldsAddress(const ElfW(Rela) & relocation) {
   return type == R_X86_64_JUMP_SLOT || type == R_X86_64_GLOB_DAT || type == R_X86_64_64;
 }
 
+// From one address to another.
+struct Change {
+  uintptr_t from;
+  uintptr_t to;
+};
+
 // Replaces addresses in every place that holds one of them now. Places that are not filled in yet (lazy binding) hold
 // others and are filled by a look-up.
 class Replacer {
  public:
-  Replacer(const Redirection* redirections, size_t count, GatheredStores* stores)
-      : redirections_(redirections), count_(count), stores_(stores) {
-    for (size_t i = 0; i < count; i++) {
-      const uintptr_t real = reinterpret_cast<uintptr_t>(redirections[i].real);
-      if (real < lowest_) lowest_ = real;
-      if (real > highest_) highest_ = real;
-    }
+  explicit Replacer(GatheredStores* stores) : stores_(stores) {}
+
+  void Add(const Change& change) {
+    changes_[count_++] = change;
+    if (change.from < lowest_) lowest_ = change.from;
+    if (change.from > highest_) highest_ = change.from;
   }
 
   void ReplaceIn(const link_map& library) const {
@@ -135,51 +94,104 @@ class Replacer {
   }
 
   void ReplaceAt(uintptr_t* place) const {
-    const uintptr_t held = *place;
+    const uintptr_t held = __atomic_load_n(place, __ATOMIC_RELAXED);
     if (held < lowest_ || held > highest_) return;  // as nearly all are
     for (size_t i = 0; i < count_; i++) {
-      if (held != reinterpret_cast<uintptr_t>(redirections_[i].real)) continue;
-      return stores_->Add(place, reinterpret_cast<uintptr_t>(redirections_[i].replacement));
+      if (held == changes_[i].from) return stores_->Add(place, held, changes_[i].to);
     }
   }
 
-  const Redirection* const redirections_;
-  const size_t count_;
   GatheredStores* const stores_;
+  Change changes_[kMost];
+  size_t count_ = 0;
   uintptr_t lowest_ = UINTPTR_MAX, highest_ = 0;
 };
 
-// Each thread is a folder, and a folder's links are those from its own, its parent's and its own folders.
-bool IsSingleThreaded() {
-  struct stat tasks = {};
-  const long error = RawSyscall(SYS_newfstatat, -1, PointerArg("/proc/self/task"), PointerArg(&tasks), 0);
-  return !IsError(error) && tasks.st_nlink == 3;
-}
-
 // What the symbol table shall have: one store, so that whoever looks it up meanwhile finds either. That the address is
 // a resolver's says another word of the symbol, which stays.
-uintptr_t SymbolValue(const link_map& library, const Redirection& one) {
+uintptr_t SymbolValue(const Redirection& one) {
   const bool is_chosen = ELF64_ST_TYPE(one.function->st_info) == STT_GNU_IFUNC;
   void* const address = is_chosen ? reinterpret_cast<void*>(one.resolver) : one.replacement;
-  return reinterpret_cast<uintptr_t>(address) - library.l_addr;
+  return reinterpret_cast<uintptr_t>(address) - one.library->l_addr;
+}
+
+// The loader calls malloc by pointers of its own, and before it can do without. What it and the kernel's image hold is
+// not for us to change.
+bool IsLeftAlone(const link_map& library) {
+  return library.l_ld == _DYNAMIC || library.l_addr == _r_debug.r_ldbase ||
+         library.l_addr == getauxval(AT_SYSINFO_EHDR);
+}
+
+// One pass over all symbols and places.
+class Pass {
+ public:
+  Pass() : replacer_(&stores_) {}
+
+  // Symbols first: where these cannot be written, as text that must never be, nothing is.
+  void AddSymbol(const ElfW(Sym) & function, uintptr_t value) {
+    if (function.st_value == value) return;
+    stores_.Add(const_cast<uintptr_t*>(&function.st_value), function.st_value, value);
+  }
+  void AddChange(const void* from, const void* to) {
+    replacer_.Add({reinterpret_cast<uintptr_t>(from), reinterpret_cast<uintptr_t>(to)});
+  }
+  // False if it failed, or did in part.
+  bool Do() {
+    UnderLoaderLock([](void* self) { static_cast<Pass*>(self)->GoThroughLibraries(); }, this);
+    places_changed += stores_.done();
+    return succeeded_;
+  }
+
+ private:
+  void GoThroughLibraries() {
+    for (const link_map* library = _r_debug.r_map; library != nullptr; library = library->l_next) {
+      if (!IsLeftAlone(*library)) replacer_.ReplaceIn(*library);
+    }
+    succeeded_ = stores_.Flush();
+  }
+
+  GatheredStores stores_;
+  Replacer replacer_;
+  bool succeeded_ = false;
+};
+
+void AddRedirection(const Redirection& one, Pass* pass) {
+  pass->AddSymbol(*one.function, SymbolValue(one));
+  pass->AddChange(one.real, one.replacement);
 }
 
 }  // namespace
 
-bool RedirectCalls(const link_map& library, const Redirection* redirections, size_t count) {
-  GatheredStores stores;
-  // Symbols first: where these cannot be written, as text that must never be, nothing is.
-  for (size_t i = 0; i < count; i++)
-    stores.Add(const_cast<uintptr_t*>(&redirections[i].function->st_value), SymbolValue(library, redirections[i]));
-  // Another thread, of a library that was initialized before ours, may unload what it has loaded: only those that the
-  // program started with stay.
-  const link_map* const last = IsSingleThreaded() ? nullptr : LastInitialLibrary();
-  const Replacer replacer(redirections, count, &stores);
-  for (const link_map* other = _r_debug.r_map; other != nullptr; other = other != last ? other->l_next : nullptr) {
-    // Ours calls the real ones.
-    if (other->l_ld != _DYNAMIC) replacer.ReplaceIn(*other);
-  }
-  return stores.Flush();
+void* UnredirectedAddress(const link_map& library, const ElfW(Sym) & function) {
+  const Remembered* const known = Recall(function);
+  return known != nullptr ? known->redirection.real : FunctionAddress(library, function);
 }
+
+bool RedirectCalls(const Redirection* redirections, size_t count) {
+  Pass pass;
+  for (size_t i = 0; i < count; i++) {
+    if (!Remember(redirections[i])) return false;
+    AddRedirection(redirections[i], &pass);
+  }
+  return pass.Do();
+}
+
+bool RedirectAgain() {
+  Pass pass;
+  for (size_t i = 0; i < remembered_count; i++) AddRedirection(remembered[i].redirection, &pass);
+  return pass.Do();
+}
+
+bool UndoRedirections() {
+  Pass pass;
+  for (size_t i = 0; i < remembered_count; i++) {
+    const Redirection& one = remembered[i].redirection;
+    pass.AddSymbol(*one.function, remembered[i].symbol_value);
+    pass.AddChange(one.replacement, one.real);
+  }
+  return pass.Do();
+}
+
+uint64_t PlacesChanged() { return places_changed; }
 
 }  // namespace cgoprof
