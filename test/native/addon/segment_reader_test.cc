@@ -76,6 +76,10 @@ TEST(SegmentReader, HandsBackTheHeader) {
   builder.header.run_id = 0xbeef;
   builder.header.sample_rate = 65537;
   for (int i = 0; i < 16; ++i) builder.header.boot_id[i] = static_cast<uint8_t>(i * 16 + i);
+  builder.header.wish = kWishPause;
+  builder.header.attachments = 3;
+  builder.header.attached_unix_ns = 1700000000000000003;
+  builder.header.before_attach_bytes = 1299709;
   for (uint32_t id = 0; id < kCounterCount; ++id) builder.header.counters[id] = 101 + id;
 
   const TempFile file(builder.Build());
@@ -93,6 +97,10 @@ TEST(SegmentReader, HandsBackTheHeader) {
     EXPECT_EQ(header.sample_rate, 65537u);
     EXPECT_EQ(header.boot_id, "00112233445566778899aabbccddeeff");
     EXPECT_EQ(header.exe_path, "/srv/server");
+    EXPECT_EQ(header.wish, kWishPause);
+    EXPECT_EQ(header.attachments, 3u);
+    EXPECT_EQ(header.attached_unix_ns, 1700000000000000003u);
+    EXPECT_EQ(header.before_attach_bytes, 1299709u);
     for (uint32_t id = 0; id < kCounterCount; ++id) EXPECT_EQ(header.counters[id], 101 + id);
     EXPECT_EQ(header.samples, 3u);
     EXPECT_EQ(header.live_samples, 2u);
@@ -196,6 +204,27 @@ TEST(SegmentReader, TakesCountersThatAnOlderWriterDoesNotHaveForZero) {
   const Segment segment = ReadGood(builder.Build());
   EXPECT_EQ(segment.header.counters[kCounterCount - 2], 5u);
   EXPECT_EQ(segment.header.counters[kCounterCount - 1], 0u);
+}
+
+TEST(SegmentReader, AWriterBeforeMinor1WasNeverAttachedAndHasNoWishes) {
+  SegmentBuilder builder = SmallSegment();
+  builder.header.abi_minor = 0;
+  builder.header.counter_count = kUnknownFrees;
+  builder.header.wish = kWishPause;  // what is not yet declared means nothing
+  builder.header.attachments = 3;
+  builder.header.attached_unix_ns = builder.header.before_attach_bytes = builder.header.counters[kUnknownFrees] = 5;
+  const SegmentHeader header = ReadGood(builder.Build()).header;
+  EXPECT_EQ(header.wish, kWishRecord);
+  EXPECT_EQ(header.attachments, 0u);
+  EXPECT_EQ(header.attached_unix_ns, 0u);
+  EXPECT_EQ(header.before_attach_bytes, 0u);
+  EXPECT_EQ(header.counters[kUnknownFrees], 0u);
+}
+
+TEST(SegmentReader, AWishThatIsNoneIsNoPause) {
+  SegmentBuilder builder = SmallSegment();
+  builder.header.wish = 7;
+  EXPECT_EQ(ReadGood(builder.Build()).header.wish, kWishRecord);
 }
 
 // ---- Refused ---------------------------------------------------------------------------------------------------
