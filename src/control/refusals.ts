@@ -105,7 +105,7 @@ export function refusal(context: Context, request: AttachRequest, error: unknown
   if (code === 'TRACED') return traced(context, pid, Number(detail) || 0);
   if (code === 'NOT_PERMITTED') return notPermitted(context, pid, `${action} ${pid}`);
   if (code === 'LIBRARY' && LIBRARY_WORDS[detail] === undefined) return startFailure(pid, detail);
-  const words = wordsOf(code, detail, request) ?? (code === 'EIO' ? systemWords(error) : undefined);
+  const words = code === 'EIO' ? systemWords(error, request) : wordsOf(code, detail, request);
   return words === undefined ? error : new CgoprofError({ what: `pid ${pid}`, ...words, cause: error });
 }
 
@@ -114,10 +114,8 @@ export function isNotAttached(error: CgoprofError): boolean {
   return errorCode(error.cause) === 'LIBRARY' && detailOf(error.cause) === 'not-attached';
 }
 
-function wordsOf(code: AttachErrorCode | 'EIO', detail: string, { pid, action }: AttachRequest): Words | undefined {
+function wordsOf(code: AttachErrorCode, detail: string, { pid, action }: AttachRequest): Words | undefined {
   switch (code) {
-    case 'EIO':
-      return undefined;
     case 'LIBRARY':
       return LIBRARY_WORDS[detail];
     case 'LOADER':
@@ -139,8 +137,10 @@ function loaderWords(detail: string): Words {
   return { why: `its loader could not load the library: ${detail}`, hint: `Nothing has changed in it. ${RUN_INSTEAD}` };
 }
 
-function systemWords(error: unknown): Words {
-  return { why: (error as Error).message, hint: TRY_AGAIN };
+/** Most likely of the library's file. */
+function systemWords(error: unknown, { libraryPath }: AttachRequest): Words {
+  const hint = `Nothing has changed in it. The library is ${libraryPath}; npm run build makes it anew.`;
+  return { why: (error as Error).message, hint };
 }
 
 function detailOf(error: unknown): string {
