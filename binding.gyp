@@ -29,6 +29,7 @@
         "native/addon/safe_text.cc",
         "native/addon/seccomp_filter.cc",
         "native/addon/segment_reader.cc",
+        "native/addon/segment_wish.cc",
         "native/addon/signal_frame.cc",
         "native/addon/symbol_table.cc",
         "native/addon/symbolizer.cc",

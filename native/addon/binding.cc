@@ -13,6 +13,7 @@
 #include "addon/executable_info.h"
 #include "addon/injector.h"
 #include "addon/segment_reader.h"
+#include "addon/segment_wish.h"
 #include "addon/symbolizer.h"
 
 namespace cgoprof {
@@ -83,7 +84,14 @@ Napi::Value CountersToJs(Napi::Env env, const uint64_t (&counters)[kCounterCount
                           {"goBoundaryFailed", count(kGoBoundaryFailed)},
                           {"missedFrees", count(kMissedFrees)},
                           {"lostModules", count(kLostModules)},
-                          {"prunedSegments", count(kPrunedSegments)}});
+                          {"prunedSegments", count(kPrunedSegments)},
+                          {"unknownFrees", count(kUnknownFrees)}});
+}
+
+// Undefined where nobody knows.
+Napi::Value BeforeAttachBytesToJs(Napi::Env env, const SegmentHeader& header) {
+  const bool known = header.attachments != 0 && header.before_attach_bytes != kUnknownBytes;
+  return known ? SafeInteger(env, header.before_attach_bytes) : env.Undefined();
 }
 
 Napi::Value HeaderToJs(Napi::Env env, const SegmentHeader& header) {
@@ -98,6 +106,10 @@ Napi::Value HeaderToJs(Napi::Env env, const SegmentHeader& header) {
                           {"sampleRate", SafeInteger(env, header.sample_rate)},
                           {"bootId", Text(env, header.boot_id)},
                           {"exePath", Text(env, header.exe_path)},
+                          {"wish", Text(env, header.wish == kWishPause ? "pause" : "record")},
+                          {"attachments", SafeInteger(env, header.attachments)},
+                          {"attachedUnixNs", BigUint(env, header.attached_unix_ns)},
+                          {"beforeAttachBytes", BeforeAttachBytesToJs(env, header)},
                           {"counters", CountersToJs(env, header.counters)},
                           {"samples", SafeInteger(env, header.samples)},
                           {"liveSamples", SafeInteger(env, header.live_samples)},
@@ -200,6 +212,14 @@ Napi::Value ReadSegmentHeaderJs(const Napi::CallbackInfo& info) {
   const SegmentHeaderReadResult result = ReadSegmentHeader(path.c_str());
   if (result.error) Throw(env, result.error);
   return HeaderToJs(env, result.header);
+}
+
+void SetSegmentWishJs(const Napi::CallbackInfo& info) {
+  const std::string path = info[0].As<Napi::String>();
+  const std::string wish = info[1].As<Napi::String>();
+  if (const NativeError error = SetSegmentWish(path.c_str(), wish == "pause" ? kWishPause : kWishRecord)) {
+    Throw(info.Env(), error);
+  }
 }
 
 // ---- Symbols ---------------------------------------------------------------------------------------------------
@@ -346,6 +366,7 @@ Napi::Value AttachJs(const Napi::CallbackInfo& info) {
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("readSegment", Napi::Function::New(env, ReadSegmentJs, "readSegment"));
   exports.Set("readSegmentHeader", Napi::Function::New(env, ReadSegmentHeaderJs, "readSegmentHeader"));
+  exports.Set("setSegmentWish", Napi::Function::New(env, SetSegmentWishJs, "setSegmentWish"));
   exports.Set("symbolizeModule", Napi::Function::New(env, SymbolizeModuleJs, "symbolizeModule"));
   exports.Set("attach", Napi::Function::New(env, AttachJs, "attach"));
   exports.Set("inspectExecutable", Napi::Function::New(env, InspectExecutableJs, "inspectExecutable"));

@@ -356,6 +356,12 @@ bool SegmentPass::DescribeHeader(SegmentHeader* out) {
   out->sample_rate = header_.sample_rate;
   out->boot_id = Hex({reinterpret_cast<const char*>(header_.boot_id), sizeof(header_.boot_id)});
   out->exe_path = ReadPath(header_.exe_path, header_.exe_path_bytes, strings);
+  if (header_.abi_minor >= 1) {
+    out->wish = header_.wish == kWishPause ? kWishPause : kWishRecord;
+    out->attachments = header_.attachments;
+    out->attached_unix_ns = header_.attached_unix_ns;
+    out->before_attach_bytes = header_.before_attach_bytes;
+  }
   // Those that an older writer does not have stay 0.
   std::copy_n(header_.counters, std::min<uint32_t>(header_.counter_count, kCounterCount), out->counters);
   out->committed_bytes = header_.header_bytes;

@@ -35,6 +35,11 @@ struct SegmentHeader {
   uint64_t sample_rate = 0;  // >= 1
   std::string boot_id;       // hex, 32 digits
   std::string exe_path;      // safe text; empty when its bytes are not there
+  // Of a writer before minor 1, as if they had been 0.
+  SegmentWish wish = kWishRecord;
+  uint32_t attachments = 0;
+  uint64_t attached_unix_ns = 0;
+  uint64_t before_attach_bytes = 0;  // or kUnknownBytes
   uint64_t counters[kCounterCount] = {};
   uint64_t samples = 0;          // allocations recorded
   uint64_t live_samples = 0;     // live-set entries in use

@@ -242,8 +242,12 @@ const Refusal kRefusals[] = {
     {"Garbage", [](std::string* f) { f->assign(9973, '\xA5'); }, "NOT_A_SEGMENT", "not a cgoprof segment"},
     {"OnlyTheMagic", [](std::string* f) { f->resize(9); }, "SEGMENT_DAMAGED", "it ends inside its header"},
     {"TruncatedHeader", [](std::string* f) { f->resize(101); }, "SEGMENT_DAMAGED", "it ends inside its header"},
-    {"OtherMajor", [](std::string* f) { HeaderOf(f)->abi_major = 1; }, "SEGMENT_VERSION",
-     "segment version 1.0, this build reads version 2"},
+    {"OtherMajor",
+     [](std::string* f) {
+       HeaderOf(f)->abi_major = 1;
+       HeaderOf(f)->abi_minor = 0;
+     },
+     "SEGMENT_VERSION", "segment version 1.0, this build reads version 2"},
     {"OtherMajorWithAShorterHeader",
      [](std::string* f) {
        HeaderOf(f)->abi_major = 0;
