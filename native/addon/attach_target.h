@@ -41,6 +41,9 @@ class AttachTarget {
   const BorrowedCode& code() const { return code_; }
   const SafePoints& safe_points() const { return safe_points_; }
 
+  // Reads the mappings again: threads that were started since have their stacks in them.
+  void RefreshMappings() { safe_points_.mappings = process_.Mappings(); }
+
   // Still the program that was inspected, not another one that it executed meanwhile.
   bool IsSame() const { return process_.Identity() == identity_; }
 

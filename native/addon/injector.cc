@@ -118,8 +118,11 @@ NativeError Injector::ReadLibrary() {
   return library_ ? NativeError{} : NativeError{"EIO", why};
 }
 
+// Reading the mappings holds up the target, so it is not done at every look.
 NativeError Injector::StartThread() {
+  constexpr auto kMappingsAge = std::chrono::milliseconds(250);
   const Deadline deadline = Clock::now() + request_.deadline;
+  Deadline refresh = Clock::now() + kMappingsAge;
   do {
     for (const pid_t tid : RankedThreads()) {
       if (!target_.IsSame()) return {"GONE", ""};
@@ -133,6 +136,9 @@ NativeError Injector::StartThread() {
       }
     }
     std::this_thread::sleep_for(kLookPause);
+    if (Clock::now() < refresh) continue;
+    target_.RefreshMappings();
+    refresh = Clock::now() + kMappingsAge;
   } while (Clock::now() < deadline && target_.IsSame());
   if (!target_.IsSame()) return {"GONE", ""};
   return {"NO_SAFE_POINT", std::to_string(target_.process().Threads().size())};
