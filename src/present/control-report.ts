@@ -16,7 +16,7 @@ export function attachedLines(pid: number, command: string, { how, recording, in
     already: `${what} is recorded already`,
   };
   const later = `${what} will be recorded once one of its threads has allocated another ${RECHECK}: it looks for the request then`;
-  const next = `look at it: cgoprof heap ${pid} --go http://HOST:PORT -o merged.pb.gz; end it: cgoprof detach ${pid}`;
+  const next = `${recording ? 'look at it' : 'look at it then'}: cgoprof heap ${pid} --go http://HOST:PORT -o merged.pb.gz; end it: cgoprof detach ${pid}`;
   return [recording ? done[how] : later, next];
 }
 

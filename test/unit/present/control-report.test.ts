@@ -22,7 +22,10 @@ describe('attachedLines', () => {
     [{ how: 'resumed', recording: false }, LATER],
     [{ how: 'asked', recording: false }, LATER],
   ])('%j', (given, line) => {
-    expect(attachedLines(10, '/srv/app', { ...ATTACHED, ...given })).toEqual([line, NEXT]);
+    expect(attachedLines(10, '/srv/app', { ...ATTACHED, ...given })).toEqual([
+      line,
+      given.recording === false ? NEXT?.replace('it:', 'it then:') : NEXT,
+    ]);
   });
 
   it('say how to go on', () => {
