@@ -1,11 +1,11 @@
 // The real addon: what it hands to TypeScript, and the code of every error it throws.
-import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
-import { native } from '../../src/native-binding.js';
+import { type AttachRequest, native } from '../../src/native-binding.js';
 import { HEADER, REGION, SegmentBytes } from './segment-bytes.js';
 
 const ADDON = fileURLToPath(new URL('../../build/Release/cgoprof.node', import.meta.url));
@@ -36,8 +36,10 @@ function smallSegment(): SegmentBytes {
   segment.u32(HEADER.pid, 4241).u32(HEADER.uid, 1009).u64(HEADER.startTimeTicks, 104729);
   segment.u64(HEADER.createdUnixNs, 1700000000000000001n).u64(HEADER.runId, 0xbeefn).u8(HEADER.bootId, 0xab);
   segment.text(segment.record(REGION.strings, 0), '/srv/server').used(REGION.strings, 11);
+  segment.u32(HEADER.wish, 1).u32(HEADER.attachments, 3);
+  segment.u64(HEADER.attachedUnixNs, 1700000000000000002n).u64(HEADER.beforeAttachBytes, 7919);
   segment.u32(HEADER.exePath, 5).u32(HEADER.exePathBytes, 6);
-  for (let counter = 0; counter < 7; counter++) segment.u64(HEADER.counters + 8 * counter, 101 + counter);
+  for (let counter = 0; counter < 8; counter++) segment.u64(HEADER.counters + 8 * counter, 101 + counter);
 
   const module = segment.record(REGION.modules, 0);
   [0x7f0000001000n, 0x7f0000009000n, 0x7f0000000000n, 0x7f0000002000n, 0x7f0000005000n, 0x2000n].forEach((value, i) => {
@@ -75,7 +77,7 @@ function addBucket(segment: SegmentBytes, index: number, raw: RawBucket): void {
 
 const SMALL_HEADER = {
   abiMajor: 2,
-  abiMinor: 0,
+  abiMinor: 1,
   state: 'running',
   pid: 4241,
   uid: 1009,
@@ -85,6 +87,10 @@ const SMALL_HEADER = {
   sampleRate: 524288,
   bootId: 'ab000000000000000000000000000000',
   exePath: 'server',
+  wish: 'pause',
+  attachments: 3,
+  attachedUnixNs: 1700000000000000002n,
+  beforeAttachBytes: 7919,
   counters: {
     droppedBuckets: 101,
     droppedLive: 102,
@@ -93,6 +99,7 @@ const SMALL_HEADER = {
     missedFrees: 105,
     lostModules: 106,
     prunedSegments: 107,
+    unknownFrees: 108,
   },
   samples: 6,
   liveSamples: 1,
@@ -166,6 +173,31 @@ describe('readSegment', () => {
     expect(native.readSegmentHeader(fileOf(segment.bytes)).state).toBe(name);
   });
 
+  it.each([
+    [
+      'its allocator gives no account',
+      (segment: SegmentBytes) => segment.u64(HEADER.beforeAttachBytes, 2n ** 64n - 1n),
+    ],
+    ['it was preloaded', (segment: SegmentBytes) => segment.u32(HEADER.attachments, 0)],
+  ])('does not know what was in use before where %s', (_, change) => {
+    const header = native.readSegmentHeader(fileOf(change(smallSegment()).bytes));
+    expect(header.beforeAttachBytes).toBeUndefined();
+    expect(header.wish).toBe('pause');
+  });
+
+  it('reads a segment of the minor version before, which knew of no attach', () => {
+    const segment = smallSegment().u16(HEADER.abiMinor, 0).u32(HEADER.counterCount, 7);
+    expect(native.readSegmentHeader(fileOf(segment.bytes))).toEqual({
+      ...SMALL_HEADER,
+      abiMinor: 0,
+      wish: 'record',
+      attachments: 0,
+      attachedUnixNs: 0n,
+      beforeAttachBytes: undefined,
+      counters: { ...SMALL_HEADER.counters, unknownFrees: 0 },
+    });
+  });
+
   it('keeps counts within what a number holds exactly', () => {
     const segment = smallSegment()
       .u64(HEADER.sampleRate, 2n ** 64n - 1n)
@@ -180,7 +212,7 @@ describe('readSegment', () => {
     ['NOT_A_SEGMENT', 'not a cgoprof segment', () => new Uint8Array()],
     [
       'SEGMENT_VERSION',
-      'segment version 1.0, this build reads version 2',
+      'segment version 1.1, this build reads version 2',
       (segment) => segment.u16(HEADER.abiMajor, 1).bytes,
     ],
     ['SEGMENT_STARTING', 'its process has not finished setting it up', (segment) => segment.u32(HEADER.state, 0).bytes],
@@ -215,6 +247,70 @@ describe('readSegment', () => {
 
   it('refuses a path that is no string', () => {
     expect(() => native.readSegment(42 as unknown as string)).toThrow('string was expected');
+  });
+});
+
+describe('setSegmentWish', () => {
+  it('tells the writer, and changes nothing else', () => {
+    const { bytes } = smallSegment();
+    const path = fileOf(bytes);
+    native.setSegmentWish(path, 'record');
+    expect(native.readSegmentHeader(path)).toEqual({ ...SMALL_HEADER, wish: 'record' });
+    native.setSegmentWish(path, 'pause');
+    expect(readFileSync(path).equals(bytes)).toBe(true);
+  });
+
+  it.each<[string, (segment: SegmentBytes) => Uint8Array]>([
+    ['NOT_A_SEGMENT', () => new TextEncoder().encode('{"profile": []}')],
+    ['NOT_A_SEGMENT', (segment) => segment.bytes.subarray(0, 1000)],
+    ['SEGMENT_VERSION', (segment) => segment.u16(HEADER.abiMajor, 1).bytes],
+    ['SEGMENT_VERSION', (segment) => segment.u16(HEADER.abiMinor, 0).bytes],
+    ['SEGMENT_STARTING', (segment) => segment.u32(HEADER.state, 0).bytes],
+    ['SEGMENT_DAMAGED', (segment) => segment.u32(HEADER.headerBytes, 1008).bytes],
+  ])('throws %s, and leaves the file as it was', (code, change) => {
+    const bytes = change(smallSegment());
+    const path = fileOf(bytes);
+    expect(thrownBy(() => native.setSegmentWish(path, 'record'))).toMatchObject({ code });
+    expect(readFileSync(path).equals(bytes)).toBe(true);
+  });
+
+  it('throws ENOENT and EACCES', () => {
+    expect(thrownBy(() => native.setSegmentWish(join(directory, 'missing'), 'pause'))).toMatchObject({
+      code: 'ENOENT',
+    });
+    const readable = fileOf(smallSegment().bytes);
+    chmodSync(readable, 0o444);
+    chmodSync(directory, 0o755);
+    expect(thrownBy(() => asOrdinaryUser(() => native.setSegmentWish(readable, 'pause')))).toMatchObject({
+      code: 'EACCES',
+    });
+  });
+});
+
+describe('attach', () => {
+  const request: AttachRequest = {
+    pid: process.pid,
+    action: 'attach',
+    libraryPath: join(directory, 'missing'),
+    rate: 0,
+    directory: '',
+    deadlineMs: 1000,
+    trustSeccomp: false,
+  };
+
+  it('rejects with a code and what is to be said about it', async () => {
+    const ended = spawnSync('true').pid;
+    await expect(native.attach({ ...request, pid: ended })).rejects.toMatchObject({ code: 'GONE', detail: '' });
+    const detach = native.attach({ ...request, action: 'detach' });
+    await expect(detach).rejects.toMatchObject({ code: 'LIBRARY', detail: 'not-attached' });
+  });
+
+  it('rejects with EIO where the library cannot be read, before anything is stopped', async () => {
+    await expect(native.attach(request)).rejects.toMatchObject({ code: 'EIO', message: expect.stringMatching(/./) });
+  });
+
+  it('throws on a request of another shape', () => {
+    expect(() => native.attach({} as never)).toThrow();
   });
 });
 

@@ -13,6 +13,7 @@ export const REGION = { modules: 0, strings: 1, buckets: 3, stacks: 4, liveEntri
 /** Byte offsets in the header. */
 export const HEADER = {
   abiMajor: 8,
+  abiMinor: 10,
   headerBytes: 12,
   fileBytes: 16,
   pid: 24,
@@ -29,6 +30,10 @@ export const HEADER = {
   state: 96,
   regions: 104,
   counters: 744,
+  wish: 1008,
+  attachments: 1012,
+  attachedUnixNs: 1016,
+  beforeAttachBytes: 1024,
 } as const;
 
 /** A running segment of one page per region. Multi-byte setters take the width in their name and an absolute offset. */
@@ -37,9 +42,9 @@ export class SegmentBytes {
   readonly #view = new DataView(this.bytes.buffer);
 
   constructor() {
-    this.text(0, 'CGOPROF\0').u16(HEADER.abiMajor, 2).u32(HEADER.headerBytes, PAGE);
+    this.text(0, 'CGOPROF\0').u16(HEADER.abiMajor, 2).u16(HEADER.abiMinor, 1).u32(HEADER.headerBytes, PAGE);
     this.u64(HEADER.fileBytes, this.bytes.length).u64(HEADER.sampleRate, 524288);
-    this.u32(HEADER.regionCount, STRIDES.length).u32(HEADER.counterCount, 7).u32(HEADER.state, 1);
+    this.u32(HEADER.regionCount, STRIDES.length).u32(HEADER.counterCount, 8).u32(HEADER.state, 1);
     for (const [region, stride] of STRIDES.entries()) {
       const entry = HEADER.regions + 40 * region;
       const capacity = Math.floor(PAGE / stride);
