@@ -2,7 +2,7 @@
  * The segments a living process has mapped, from its /proc/PID/maps. This finds them wherever the process put them:
  * in another directory, another mount namespace, another pid namespace.
  */
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { NO_IMAGE, readLivingStat } from './processes.js';
 import { startFailureOf } from './start-failure.js';
@@ -88,17 +88,34 @@ export function parseMappedFiles(maps: string): MappedFile[] {
 }
 
 /**
- * A path under which we can open a file that the process mapped. Its own name is right inside its root, and in ours when
- * it lives in a chroot (the kernel then writes the name as we see it); map_files works in every case, also when the file
- * was unlinked, but the kernel lets only root follow it.
+ * A path under which we can open a file that the process mapped. Its own name is right inside its root. When it lives in a
+ * chroot, the kernel writes the name as it is outside of that: right in our root, or, where the chroot lies among mounts
+ * that we do not have, inside its root without what that is called. map_files works in every case, also when the file was
+ * unlinked, but the kernel lets only root follow it.
  */
 function reachablePath(procRoot: string, pid: number, file: MappedFile): string | undefined {
+  const process = join(procRoot, String(pid));
+  const root = join(process, 'root');
   const candidates = [
-    join(procRoot, String(pid), 'root', file.path),
+    join(root, file.path),
     file.path,
-    join(procRoot, String(pid), 'map_files', file.range),
+    join(root, below(linkTarget(root), file.path)),
+    join(process, 'map_files', file.range),
   ];
   return candidates.find((path) => isInode(path, file.inode));
+}
+
+/** The rest of a path inside a directory; any other path as it is. */
+function below(directory: string, path: string): string {
+  return path.startsWith(`${directory}/`) ? path.slice(directory.length) : path;
+}
+
+function linkTarget(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return '';
+  }
 }
 
 function isInode(path: string, inode: number): boolean {

@@ -70,10 +70,10 @@ function isOfAnother({ procRoot, uid, gid }: Context, pid: number): boolean {
   return differs('Uid', uid) || differs('Gid', gid);
 }
 
-/** The kernel gives the files below /proc/PID of such a process to root. */
+/** The kernel gives the files in /proc/PID of such a process to root, and the directory itself not. */
 function isUndumpable({ procRoot, uid }: Context, pid: number): boolean {
   try {
-    return statSync(join(procRoot, String(pid))).uid !== uid;
+    return statSync(join(procRoot, String(pid), 'stat')).uid !== uid;
   } catch {
     return false;
   }

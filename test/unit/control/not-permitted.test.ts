@@ -61,6 +61,8 @@ it.runIf(OWN === 0)('a process that is not dumpable is known by whose its files 
     hint: SUDO,
   });
   chownSync(world.path('proc/10'), 1000, 1000);
+  expect(said({}).why).toMatch(/^it is closed/);
+  chownSync(world.path('proc/10/stat'), 1000, 1000);
   expect(said({})).toEqual({ why: 'the kernel does not let us trace it', hint: SUDO });
 });
 
