@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 static void* kept;
-static void* leaked[10007];
+static void* volatile leaked[10007];
 static int count;
 
 __attribute__((constructor)) static void load(void) {
