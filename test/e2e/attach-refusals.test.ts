@@ -85,6 +85,15 @@ describe.runIf(isRoot)('what we may not trace', () => {
     await expectRefused(service, /^it belongs to another user\n.*sudo cgoprof attach \d+/, { uid: NOBODY });
   });
 
+  it('our own, that is closed to us', async () => {
+    const service = await start([shop.compile('closed', waiting('prctl(PR_SET_DUMPABLE, 0);', ['sys/prctl.h']))], {
+      uid: NOBODY,
+    });
+    expect(await refusal(shop, service.pid, { uid: NOBODY })).toMatch(/^it is closed to its own user: /);
+    await service.obey('');
+    await endWell(service);
+  });
+
   it('root’s, as a root without CAP_SYS_PTRACE', async () => {
     const service = await start([alone, 'poll']);
     const without = ['setpriv', '--bounding-set', '-sys_ptrace', '--inh-caps', '-sys_ptrace'];
@@ -175,7 +184,14 @@ describe.runIf(isRoot && canMount)('what the process sees of the file system', (
     await expectToWork(service, pid);
   });
 
-  it('a root without /proc', async () => {
+  it('nor is a root without our files', async () => {
+    const root = chroot();
+    const mounts = `mount -t proc none ${root}/proc; mount -t tmpfs none ${root}/dev/shm;`;
+    const { service, pid } = await inside(mounts, ['chroot', root, '/alone', 'poll'], {});
+    await expectToWork(service, pid);
+  });
+
+  it('if only it has /proc', async () => {
     const root = chroot();
     const { service, pid } = await inside(
       `mount -t tmpfs none ${root}/dev/shm;`,
