@@ -1,5 +1,5 @@
 // npm run attach:rounds [-- ROUNDS [KILLS]]: attaching to a service under load and detaching again, 500 times, and killing
-// the tool at 100 random moments and at each of its steps. Writes the figures to docs/attach.md.
+// the tool at 100 random moments and at each of its steps (KILLS of both). Writes the figures to docs/attach.md.
 //
 // The service (test/targets/attach-service) allocates in 8 threads of C, loads and unloads a library, collects garbage and
 // answers 8 connections; its canaries notice if a register or a wait of one of its threads is disturbed. Any refusal, hang,
@@ -16,6 +16,7 @@ import { main, ROOT, run, StepError, say } from './lib/process.mjs';
 import { setUp } from './setup.mjs';
 
 const PER_PROCESS = 50;
+const KILLS = 100;
 const DOCUMENT = join(ROOT, 'docs/attach.md');
 
 const ms = (value) => (value < 10 ? value.toFixed(2) : value.toFixed(1));
@@ -68,18 +69,18 @@ function describe(done, random, steps) {
     describeRounds(done),
     '',
     `The tool was killed ${random.kills} times at random moments of an attach (${random.tooLate} times it had just ended), and`,
-    `${steps.kills} times at each of its system calls that reach into the process: every time the service went on answering, no`,
-    'canary was disturbed, and the next attach worked.',
+    `at ${steps.kills} of its ${steps.steps} system calls that reach into the process: every time the service went on answering,`,
+    'no canary was disturbed, and the next attach worked.',
   ].join('\n');
 }
 
-const progress = (what, all) => (number) => {
-  if (number % 25 === 0 || number === all) say(`${what} ${number} of ${all}`);
+const progress = (what) => (number) => {
+  if (number % 25 === 0) say(`${what} ${number}`);
 };
 
 async function fromCommandLine() {
-  const [rounds = 500, kills = 100] = process.argv.slice(2).map(Number);
-  if (!(rounds > 0 && kills >= 0)) throw new StepError('ROUNDS and KILLS are numbers');
+  const [rounds = 500, kills] = process.argv.slice(2).map(Number);
+  if (!(rounds > 0 && (kills === undefined || kills > 0))) throw new StepError('ROUNDS and KILLS are numbers');
   setUp({ withTests: false });
   const folder = mkdtempSync('/dev/shm/cgoprof-attach-');
   try {
@@ -91,11 +92,10 @@ async function fromCommandLine() {
       tool: [process.execPath, join(ROOT, 'dist/cli.js')],
       env: { ...process.env, CGOPROF_DIR: folder },
     };
-    const onRound = progress('round', rounds);
-    const done = await attachRounds(setting, { rounds, perProcess: PER_PROCESS, onRound });
+    const done = await attachRounds(setting, { rounds, perProcess: PER_PROCESS, onRound: progress('round') });
     expectNoFailure(done);
-    const random = await killAtRandom(setting, { kills, onKill: progress('kill', kills) });
-    const steps = await killAtEveryStep(setting, { most: kills, onKill: progress('step', kills) });
+    const random = await killAtRandom(setting, { kills: kills ?? KILLS, onKill: progress('kill') });
+    const steps = await killAtEveryStep(setting, { most: kills, onKill: progress('step') });
     const text = describe(done, random, steps);
     say(text);
     replaceSection(DOCUMENT, '## Measured', text);
