@@ -89,7 +89,10 @@ export interface SegmentHeader {
   readonly exePath: string;
   /** What the tool wants of the writer; set by {@link NativeBinding.setSegmentWish}. */
   readonly wish: SegmentWish;
-  /** How often the library was attached to the running process; 0 where it was preloaded. */
+  /**
+   * How often recording began in a process that ran already: the library was attached, or was preloaded and asked to. 0
+   * where it began with the process.
+   */
   readonly attachments: number;
   /** Of the last attachment; 0 without one. */
   readonly attachedUnixNs: bigint;
@@ -221,7 +224,7 @@ export type AttachErrorCode =
   | 'SHADOW_STACK' // its threads have shadow stacks
   | 'SECCOMP_FORBIDS' // detail: name of the system call
   | 'SECCOMP_UNKNOWN' // a filter that we may not read
-  | 'NO_SAFE_POINT' // detail: what the threads did instead, for people
+  | 'NO_SAFE_POINT' // detail: how many threads it has
   | 'NO_MEMORY' // the target could not map what it takes, or make a file of memory. detail: the system's words
   | 'LIBRARY_VERSION' // an attached library that speaks another version of the mailbox
   | 'LOADER' // dlopen failed in the target. detail: dlerror's words

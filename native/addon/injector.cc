@@ -236,7 +236,7 @@ NativeError Injector::Call(BorrowedThread* borrowed, int64_t number, const Argum
     case Outcome::kDone:
       return {};
     case Outcome::kForbidden:
-      return {"SECCOMP_FORBIDS", std::to_string(number)};
+      return {"SECCOMP_FORBIDS", number == SYS_memfd_create ? "memfd_create" : "mmap"};
     default:
       return {kLost, ""};
   }

@@ -3,7 +3,8 @@
 //
 //   parked nanosleep | futex | poll | epoll | epoll-may-end-early | read | spin
 //
-// `spin` never waits. Nor does the kernel begin epoll_wait again by itself after somebody stopped the thread. Ends, with a line that says what was changed, when anything was; runs for ever otherwise.
+// `spin` never waits. Nor does the kernel begin epoll_wait again by itself after somebody stopped the thread. Ends,
+// with a line that says what was changed, when anything was; runs for ever otherwise.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/futex.h>
@@ -26,8 +27,7 @@ static uint8_t vectors_before[kVectors][kVectorBytes], vectors_after[kVectors][k
 static uint64_t registers_before[kRegisters], registers_after[kRegisters];
 static uint64_t arguments[6], arguments_after[6];  // RDI, RSI, RDX, R10, R8, R9
 
-#define EACH_VECTOR(X)                                                                                      \
-  X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
+#define EACH_VECTOR(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
 #define LOAD_VECTOR(n) "vmovdqu " #n "*32(%%r11), %%ymm" #n "\n"
 #define STORE_VECTOR(n) "vmovdqu %%ymm" #n ", " #n "*32(%%r11)\n"
 
@@ -58,13 +58,13 @@ __attribute__((noinline)) static long Call(long number) {
   return result;
 }
 
-static void Fault(const char *what, long value) {
+static void Fault(const char* what, long value) {
   printf("%s: %ld\n", what, value);
   exit(3);
 }
 
-static void Fill(void *bytes, size_t size) {
-  for (size_t i = 0; i < size; i++) ((uint8_t *)bytes)[i] = (uint8_t)rand();
+static void Fill(void* bytes, size_t size) {
+  for (size_t i = 0; i < size; i++) ((uint8_t*)bytes)[i] = (uint8_t)rand();
 }
 
 static int64_t Milliseconds(void) {
@@ -89,7 +89,7 @@ static void SetArguments(uint64_t a, uint64_t b, uint64_t c, uint64_t d) {
   arguments[0] = a, arguments[1] = b, arguments[2] = c, arguments[3] = d;
 }
 
-static struct Wait Prepare(const char *kind, int epoll, int timer) {
+static struct Wait Prepare(const char* kind, int epoll, int timer) {
   const uint64_t time = (uintptr_t)&time_to_wait;
   if (strcmp(kind, "nanosleep") == 0) {
     SetArguments(time, 0, 0, 0);
@@ -113,8 +113,8 @@ static struct Wait Prepare(const char *kind, int epoll, int timer) {
   return (struct Wait){SYS_read, sizeof(expirations)};
 }
 
-int main(int argc, char **argv) {
-  const char *kind = argc > 1 ? argv[1] : "";
+int main(int argc, char** argv) {
+  const char* kind = argc > 1 ? argv[1] : "";
   const int epoll = epoll_create1(0), timer = timerfd_create(CLOCK_MONOTONIC, 0);
   const uint32_t mxcsr = 0x1f80 | 0x2000;  // rounds down
   sigset_t mask, mask_after;
