@@ -1,15 +1,16 @@
 // The mailbox: a page of the target's memory through which the tool tells the library, in a thread that it had started
 // there, what to do, and learns what came of it.
 //
-// The tool (native/addon/injector.cc) maps it, fills it, and starts a thread at one of the two functions below. From then
-// on the thread alone goes on; the tool looks at `progress` now and then, and may be gone at any time.
+// The tool (native/addon/injector.cc) maps it, fills it, and starts a thread at one of the two functions below. From
+// then on the thread alone goes on; the tool looks at `progress` now and then, and may be gone at any time.
 //
-//   AttachLoad    where the library is not loaded yet. Its code lies in pages of the library's file of its own, which the
+//   AttachLoad    where the library is not loaded yet. Its code lies in pages of the library's file of its own, which
+//   the
 //                 tool maps by themselves; it loads the library and goes on in AttachRun.
 //   AttachRun     where it is loaded.
 //
-// Both are exported by the library under names that carry kMailboxVersion: the library in the target may be an older one
-// than the tool's.
+// Both are exported by the library under names that carry kMailboxVersion: the library in the target may be an older
+// one than the tool's.
 #ifndef CGOPROF_SHARED_ATTACH_MAILBOX_H_
 #define CGOPROF_SHARED_ATTACH_MAILBOX_H_
 
@@ -41,9 +42,9 @@ enum AttachProgress : uint32_t {
 
 struct AttachMailbox {
   // Written by the tool before the thread starts.
-  uint32_t version;  // kMailboxVersion
-  uint32_t action;   // AttachAction
-  uint64_t rate;     // mean bytes between samples; 0: the library's default, or what the segment has
+  uint32_t version;     // kMailboxVersion
+  uint32_t action;      // AttachAction
+  uint64_t rate;        // mean bytes between samples; 0: the library's default, or what the segment has
   char directory[512];  // of the segment; "": the default
 
   // For AttachLoad; addresses of functions of the target's libc.
@@ -57,8 +58,8 @@ struct AttachMailbox {
   uint64_t munmap;
   uint64_t run_offset;  // AttachRun's address less the library's load bias
 
-  // What the tool mapped, to be unmapped by the thread at its end. The area holds the mailbox, and the stack on which the
-  // thread was started.
+  // What the tool mapped, to be unmapped by the thread at its end. The area holds the mailbox, and the stack on which
+  // the thread was started.
   uint64_t area;
   uint64_t area_bytes;
   uint64_t load_code;  // of AttachLoad; 0: not mapped
@@ -66,9 +67,9 @@ struct AttachMailbox {
 
   // Atomic.
   uint32_t progress;  // AttachProgress; what it promises is written before it
-  // Set by the tool. `cancelled`: do nothing that is not begun; looked at once the library is loaded. `released`: the tool
-  // has read what it wants, and nobody uses the area any more: the thread waits for it before it unmaps, for a few seconds
-  // at most. A tool that was killed leaves it at 0; then the area stays.
+  // Set by the tool. `cancelled`: do nothing that is not begun; looked at once the library is loaded. `released`: the
+  // tool has read what it wants, and nobody uses the area any more: the thread waits for it before it unmaps, for a few
+  // seconds at most. A tool that was killed leaves it at 0; then the area stays.
   uint32_t cancelled;
   uint32_t released;
   uint32_t unused2;

@@ -131,8 +131,8 @@ struct Header {
   // SegmentWish: the one field that the tool writes, the library reads. The library looks at each sample, and while it
   // is paused after every few MiB that a thread allocates.
   uint32_t wish;
-  // How often recording began in a process that ran already: the library was attached, or was preloaded and asked to. 0:
-  // it began with the process.
+  // How often recording began in a process that ran already: the library was attached, or was preloaded and asked to.
+  // 0: it began with the process.
   uint32_t attachments;
   // Of the last attachment: CLOCK_REALTIME, and the bytes in use by the allocator's own account right before recording
   // began; kUnknownBytes where it gives none. With each attachment the live set starts empty: what was in it before
