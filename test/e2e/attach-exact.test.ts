@@ -10,8 +10,8 @@ import {
   endWell,
   headerOf,
   profileOf,
-  untilAlone,
-} from '../support/attach.js';
+} from '../support/attach-control.js';
+import { untilAlone } from '../support/attach-outside.js';
 import { Workshop } from '../support/cgoprof.js';
 import type { PprofSample } from '../support/go-pprof.js';
 import { buildTargetAside } from '../support/profiled-target.js';

@@ -6,7 +6,7 @@ import { randomInt } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { killAtEveryStep, killAtRandom } from '../../scripts/lib/attach-kills.mjs';
 import { attachRounds, latencies } from '../../scripts/lib/attach-rounds.mjs';
-import { compilePlugin } from '../support/attach.js';
+import { compilePlugin } from '../support/attach-control.js';
 import { Workshop } from '../support/cgoprof.js';
 import { buildTargetAside } from '../support/profiled-target.js';
 import { generator } from '../support/random.js';

@@ -2,7 +2,7 @@
 // whether it was dormant from its start on or is paused.
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { ask, type Controlled, compilePlugin, endWell, headerOf, profileOf } from '../support/attach.js';
+import { ask, type Controlled, compilePlugin, endWell, headerOf, profileOf } from '../support/attach-control.js';
 import { Workshop } from '../support/cgoprof.js';
 import { buildTargetAside } from '../support/profiled-target.js';
 import { Service, until } from '../support/service.js';

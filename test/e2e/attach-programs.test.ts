@@ -3,7 +3,8 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { ask, attach, compilePlugin, detach, endWell, outsideOf, profileOf } from '../support/attach.js';
+import { ask, attach, compilePlugin, detach, endWell, profileOf } from '../support/attach-control.js';
+import { outsideOf } from '../support/attach-outside.js';
 import { Workshop } from '../support/cgoprof.js';
 import type { PprofSample } from '../support/go-pprof.js';
 import { buildTargetAside } from '../support/profiled-target.js';

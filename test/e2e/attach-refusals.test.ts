@@ -1,7 +1,7 @@
 // Promise: a process that must not, or cannot, be attached to is refused with the reason and what to do; it lives on as if
 // nobody had asked.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
@@ -10,11 +10,11 @@ import {
   detach,
   endWell,
   headerOf,
-  outsideOf,
   profileOf,
   refusal,
   refused,
-} from '../support/attach.js';
+} from '../support/attach-control.js';
+import { outsideOf } from '../support/attach-outside.js';
 import { NOBODY, type StartOptions, Workshop } from '../support/cgoprof.js';
 import { Service } from '../support/service.js';
 import { total } from '../support/sites.js';
@@ -92,6 +92,15 @@ describe.runIf(isRoot)('what we may not trace', () => {
     expect(await refusal(shop, service.pid, { uid: NOBODY })).toMatch(/^it is closed to its own user: /);
     await service.obey('');
     await endWell(service);
+  });
+
+  it('which root may', async () => {
+    const service = await start([alone, 'poll'], { uid: NOBODY });
+    const attached = await attach(shop, service.pid, { env: { CGOPROF_DIR: '' } });
+    expect(dirname(attached.segment)).toBe(`/dev/shm/cgoprof-${NOBODY}`);
+    expect(statSync(attached.segment)).toMatchObject({ uid: NOBODY, mode: 0o100600 });
+    await endWell(service);
+    rmSync(attached.segment, { force: true }); // where its end has left it
   });
 
   it('root’s, as a root without CAP_SYS_PTRACE', async () => {

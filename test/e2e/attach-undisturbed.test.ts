@@ -1,17 +1,8 @@
 // Promise: a program does not notice that a thread of it was used: neither by its registers nor by what it waited for; and
 // once detached, its pages have the rights that they had, and it has the files and threads that it had.
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import {
-  ask,
-  attach,
-  compileAlone,
-  compilePlugin,
-  detach,
-  endWell,
-  outsideOf,
-  refusal,
-  untilAlone,
-} from '../support/attach.js';
+import { ask, attach, compileAlone, compilePlugin, detach, endWell, refusal } from '../support/attach-control.js';
+import { outsideOf, untilAlone } from '../support/attach-outside.js';
 import { Workshop } from '../support/cgoprof.js';
 import { buildTargetAside } from '../support/profiled-target.js';
 import { Service } from '../support/service.js';
