@@ -68,9 +68,9 @@ function describe(done, random, steps) {
     '',
     describeRounds(done),
     '',
-    `The tool was killed ${random.kills} times at random moments of an attach (${random.tooLate} times it had just ended), and`,
-    `at ${steps.kills} of its ${steps.steps} system calls that reach into the process: every time the service went on answering,`,
-    'no canary was disturbed, and the next attach worked.',
+    `The tool was killed ${random.kills} times at random moments of an attach or a detach (${random.tooLate} times it had just`,
+    `ended), and at ${steps.kills} of the ${steps.steps} system calls by which an attach reaches into the process: every time the service`,
+    `went on answering, no canary was disturbed, and the next attach worked.`,
   ].join('\n');
 }
 

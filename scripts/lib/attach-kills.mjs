@@ -12,6 +12,17 @@ const REACHING = 'ptrace,process_vm_readv,process_vm_writev,pwrite64';
 
 /** @typedef {import('./attach-service.mjs').Setting} Setting */
 
+/**
+ * What is done, and what then is killed.
+ *
+ * @type {[('attach' | 'detach')[], 'attach' | 'detach'][]}
+ */
+const TURNS = [
+  [[], 'attach'],
+  [['attach', 'detach'], 'attach'],
+  [['attach'], 'detach'],
+];
+
 /** Calls `body` with a service that nobody has attached to yet. */
 async function withService(setting, body) {
   const service = await AttachService.start(setting);
@@ -36,8 +47,8 @@ async function expectWell(service) {
 }
 
 /**
- * Kills the tool so often, each time at another random moment of the time that attaching takes. Half of the kills are of a
- * first attach, which loads the library.
+ * Kills the tool so often, each time at another random moment of the time that attaching takes: in turns while it attaches
+ * for the first time, which loads the library; while it does so again; and while it detaches.
  *
  * @param {Setting} setting
  * @param {{ kills: number, random?: () => number, onKill?: (kill: number) => void }} options
@@ -53,11 +64,9 @@ export async function killAtRandom(setting, { kills, random = Math.random, onKil
   for (let kill = 0; kill < kills; kill++) {
     const afterMs = random() * attachMs;
     await withService(setting, async (service) => {
-      if (kill % 2 === 1) {
-        await service.control('attach');
-        await service.control('detach');
-      }
-      const tool = service.tool('attach');
+      const [before, command] = TURNS[kill % TURNS.length];
+      for (const earlier of before) await service.control(earlier);
+      const tool = service.tool(command);
       await sleep(afterMs);
       tool.process.kill('SIGKILL');
       if ((await tool.finished).signal === null) tooLate++;
