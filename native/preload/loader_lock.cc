@@ -16,7 +16,7 @@ extern "C" void* __dso_handle;
 namespace cgoprof {
 namespace {
 
-constexpr int kMostNaps = 50;
+constexpr int kMostNaps = 1000;  // for a fork; and for us
 
 void Nap() {
   constexpr struct timespec kMillisecond = {0, 1000000};
@@ -25,42 +25,45 @@ void Nap() {
 
 bool IsSet(const uint32_t* word) { return __atomic_load_n(word, __ATOMIC_SEQ_CST) != 0; }
 
-// Each side says what it is about to do, and then looks at what the other has said.
+void AddFork(uint32_t count) { __atomic_fetch_add(&fork_wiped.forks, count, __ATOMIC_SEQ_CST); }
+
+void EndFork() { AddFork(~uint32_t{0}); }
+
+// Each side says what it is about to do before it looks at what the other has said; and a fork takes that back, and
+// waits, so that even one after the other they do not keep us out.
 void BeforeFork() {
-  __atomic_fetch_add(&fork_wiped.forks, 1, __ATOMIC_SEQ_CST);
-  for (int i = 0; i < kMostNaps && IsSet(&fork_wiped.holding_loader); i++) Nap();
-}
-
-void AfterForkInParent() { __atomic_fetch_sub(&fork_wiped.forks, 1, __ATOMIC_SEQ_CST); }
-
-void HoldOffForks() {
-  for (int i = 0; i < kMostNaps; i++) {
-    __atomic_store_n(&fork_wiped.holding_loader, 1, __ATOMIC_SEQ_CST);
-    if (!IsSet(&fork_wiped.forks)) return;
-    __atomic_store_n(&fork_wiped.holding_loader, 0, __ATOMIC_SEQ_CST);
+  AddFork(1);
+  for (int i = 0; i < kMostNaps && IsSet(&fork_wiped.holding_loader); i++) {
+    EndFork();
     Nap();
+    AddFork(1);
   }
-  __atomic_store_n(&fork_wiped.holding_loader, 1, __ATOMIC_SEQ_CST);
 }
 
 struct Call {
   void (*action)(void* argument);
   void* argument;
+  int naps;
 };
 
-int DoOnce(struct dl_phdr_info*, size_t, void* call) {
-  static_cast<Call*>(call)->action(static_cast<Call*>(call)->argument);
-  return 1;  // no further library
+enum Answer : int { kNotYet = 1, kDone = 2 };  // either way, no further library
+
+// Under the lock, which is given up as long as forks are under way.
+int DoOnce(struct dl_phdr_info*, size_t, void* argument) {
+  Call* const call = static_cast<Call*>(argument);
+  __atomic_store_n(&fork_wiped.holding_loader, 1, __ATOMIC_SEQ_CST);
+  if (IsSet(&fork_wiped.forks) && call->naps++ < kMostNaps) return kNotYet;
+  call->action(call->argument);
+  return kDone;
 }
 
 }  // namespace
 
 void UnderLoaderLock(void (*action)(void* argument), void* argument) {
   static bool registered;
-  if (!registered) registered = __register_atfork(&BeforeFork, &AfterForkInParent, nullptr, &__dso_handle) == 0;
-  Call call = {action, argument};
-  HoldOffForks();
-  dl_iterate_phdr(&DoOnce, &call);
+  if (!registered) registered = __register_atfork(&BeforeFork, &EndFork, nullptr, &__dso_handle) == 0;
+  Call call = {action, argument, 0};
+  while (dl_iterate_phdr(&DoOnce, &call) == kNotYet) Nap();
   __atomic_store_n(&fork_wiped.holding_loader, 0, __ATOMIC_SEQ_CST);
 }
 

@@ -8,7 +8,7 @@ namespace cgoprof {
 // that dl_iterate_phdr takes: never to be called from a hook, whose thread may hold it.
 //
 // Nor may the process fork meanwhile, as glibc's child keeps that lock as it was, held by a thread that it does not
-// have: forks wait until the action is over, for a twentieth of a second at most.
+// have: forks wait until the action is over, for a second or so at most.
 void UnderLoaderLock(void (*action)(void* argument), void* argument);
 
 }  // namespace cgoprof
