@@ -26,35 +26,41 @@
     const bool sampled = (counted) && TakeSample(size);                                                      \
     LiveBlock taken;                                                                                         \
     const bool was_live = (old_block) != nullptr && MayBeSampled(old_block) && TakeBlock(old_block, &taken); \
+    const bool is_known = IsReleasedAlready(old_block) || was_live;                                          \
     void* const moved = reallocate;                                                                          \
-    SettleMovedBlock(old_block, was_live ? &taken : nullptr, moved, size);                                   \
+    if (was_live) SettleMovedBlock(old_block, taken, moved, size);                                           \
+    if (!is_known && (moved != nullptr || (size) == 0)) CountUnknownFree();                                  \
     if (sampled && moved != nullptr) RecordAlloc(moved, size, CGOPROF_HOOK_FRAME());                         \
     return moved;                                                                                            \
   } while (false)
 
 namespace cgoprof {
 
+// Whether the block is NULL, or on its way to the allocator through a hook in this thread: the real function may come
+// to another hook with it. From now on it is.
+inline bool IsReleasedAlready(const void* block) {
+  const bool already = block == nullptr || block == thread_state.released;
+  thread_state.released = block;
+  return already;
+}
+
 // Takes a block that is about to be freed out of the books.
 inline void ForgetBlock(void* block) {
   LiveBlock taken;
-  if (block == nullptr) return;
-  if (TakeBlock(block, &taken))
+  const bool already = IsReleasedAlready(block);
+  if (block != nullptr && TakeBlock(block, &taken))
     CountFree(taken);
-  else
+  else if (!already)
     CountUnknownFree();
 }
 
-// What became of a block, taken out of the books before it was moved if it was there (`taken`). NULL for a size of 0
-// means that it was freed; for any other size, that nothing changed.
-inline void SettleMovedBlock(void* block, const LiveBlock* taken, const void* moved, size_t size) {
-  const bool is_gone = moved != nullptr || size == 0;
-  if (taken == nullptr) {
-    if (is_gone && block != nullptr) CountUnknownFree();
-  } else if (is_gone) {
-    CountFree(*taken);
-  } else {
-    PutBlockBack(block, *taken);
-  }
+// What became of a block that was taken out of the books before it was moved. NULL for a size of 0 means that it was
+// freed; for any other size, that nothing changed.
+inline void SettleMovedBlock(void* block, const LiveBlock& taken, const void* moved, size_t size) {
+  if (moved != nullptr || size == 0)
+    CountFree(taken);
+  else
+    PutBlockBack(block, taken);
 }
 
 }  // namespace cgoprof

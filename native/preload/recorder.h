@@ -26,7 +26,8 @@ struct ThreadState {
   int64_t bytes_to_sample;
   RandomState random;
   HomeStack home;
-  bool started;  // bytes_to_sample was drawn
+  const void* released;  // the last block that came to a hook to be freed, if that had to look
+  bool started;          // bytes_to_sample was drawn
 };
 static_assert(sizeof(ThreadState) <= 64);
 
