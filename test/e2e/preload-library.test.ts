@@ -97,3 +97,17 @@ test('calls nothing of libc that allocates, locks, prints or ends the process', 
   ).toEqual(outsideOfHooks);
   expect(names.filter((name) => /_chk$|__stack_chk_fail|^_Z|__gxx_personality|_Unwind/.test(name))).toEqual([]);
 });
+
+test('has the code that loads it in a section that works by itself, wherever two pages of it are mapped', () => {
+  const [, address = '', size = ''] =
+    / cgoprof_attach_load +PROGBITS +(\w+) \w+ (\w+) /.exec(show('readelf', '-SW')) ?? [];
+  expect(Number.parseInt(address, 16) % 4096).toBe(0);
+  expect(Number.parseInt(size, 16)).toBeGreaterThan(0);
+  expect(Number.parseInt(size, 16)).toBeLessThanOrEqual(2 * 4096);
+  const code = show('objdump', '-d', '--no-show-raw-insn', '-j', 'cgoprof_attach_load');
+  const jumps = [...code.matchAll(/\t(call|jmp|j\w+) +(.*)$/gm)].map(([, , to = '']) => to);
+  // To somewhere in itself, or to where a register or the mailbox says.
+  expect(jumps.filter((to) => !/^\w+ <cgoprof_attach_load_v1\+0x\w+>$|^\*%r|^\*0x\w+\(%r/.test(to))).toEqual([]);
+  expect(jumps.filter((to) => to.startsWith('*')).length).toBeGreaterThanOrEqual(5);
+  expect(code).not.toContain('(%rip)');
+});
