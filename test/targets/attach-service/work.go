@@ -1,6 +1,6 @@
 package main
 
-// #cgo CFLAGS: -O2 -g -Wall -pthread
+// #cgo CFLAGS: -O2 -g -pthread
 // #cgo LDFLAGS: -ldl -lpthread
 // #include <stdlib.h>
 // #include "load.h"
