@@ -136,6 +136,21 @@ describe('what nothing can be loaded into', () => {
   });
 });
 
+describe('limits', () => {
+  it.each([
+    ['-v 65536', /^not profiled: .*the process has no address space for it\n/],
+    ['-f 1', /^not profiled: .*the process may not write files that long\n/],
+  ])('ulimit %s', async (limit, why) => {
+    await expectRefused(await start(['sh', '-c', `ulimit ${limit}; exec "$@"`, 'sh', alone, 'nanosleep']), why);
+  });
+
+  it('no file may be opened', async () => {
+    const limit = 'setrlimit(RLIMIT_NOFILE, &(struct rlimit){0, 0});';
+    const service = await start([shop.compile('no-files', waiting(limit, ['sys/resource.h']))]);
+    await expectRefused(service, /^it has no room for what attaching takes \(Too many open files\)\n/);
+  });
+});
+
 describe('a seccomp filter', () => {
   it.runIf(isRoot).each([
     ['answers with an error', 'SECCOMP_RET_ERRNO | EPERM'],
