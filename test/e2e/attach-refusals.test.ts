@@ -1,7 +1,7 @@
 // Promise: a process that must not, or cannot, be attached to is refused with the reason and what to do; it lives on as if
 // nobody had asked.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
@@ -14,7 +14,7 @@ import {
   refusal,
   refused,
 } from '../support/attach-control.js';
-import { outsideOf } from '../support/attach-outside.js';
+import { copiesOfLibrary, outsideOf, untilAlone } from '../support/attach-outside.js';
 import { NOBODY, type StartOptions, Workshop } from '../support/cgoprof.js';
 import { Service } from '../support/service.js';
 import { total } from '../support/sites.js';
@@ -134,6 +134,24 @@ describe('what nothing can be loaded into', () => {
     await service.line(/^loaded [1-9]\d* of them$/m);
     await expectRefused(service, /^no room is left in its static TLS block, /);
   });
+});
+
+it('one of whose threads holds the loader’s lock, until it lets it go', async () => {
+  const fifo = shop.path('fifo');
+  execFileSync('mkfifo', [fifo]);
+  const library = shop.compile('slow.so', SLOW_LIBRARY, ['-shared', '-fPIC', `-DFIFO="${fifo}"`]);
+  const loads = waiting(LOAD_ASIDE, ['dlfcn.h', 'pthread.h']).replace('int main', `${LOADER}int main`);
+  const service = await start([shop.compile('loads', loads, ['-pthread', `-DLIBRARY="${library}"`])]);
+  expect(await refusal(shop, service.pid)).toMatch(/^it did not answer in time; /);
+  await service.obey('');
+  writeFileSync(fifo, 'go on');
+  await untilAlone(service.pid);
+
+  const attached = await attach(shop, service.pid);
+  expect(attached.how).toBe('injected');
+  expect(headerOf(attached)).toMatchObject({ state: 'running', attachments: 1 });
+  expect(copiesOfLibrary(service.pid)).toBe(1);
+  await endWell(service);
 });
 
 describe('limits', () => {
@@ -328,6 +346,21 @@ const TRACER = waiting(
   fflush(stdout);`,
   ['signal.h', 'sys/ptrace.h', 'sys/wait.h'],
 );
+
+const SLOW_LIBRARY = `
+#include <fcntl.h>
+#include <unistd.h>
+__attribute__((constructor)) static void load(void) {
+  char text[16];
+  const int fd = open(FIFO, O_RDONLY);
+  while (read(fd, text, sizeof(text)) > 0) continue;
+  close(fd);
+}
+`;
+const LOADER = 'static void* load(void* path) { return dlopen(path, RTLD_NOW); }\n';
+const LOAD_ASIDE = `
+  pthread_t thread;
+  if (pthread_create(&thread, NULL, load, LIBRARY) != 0) return 1;`;
 
 const TLS_LIBRARY = `
 static __thread char storage[16] __attribute__((tls_model("initial-exec")));

@@ -66,6 +66,12 @@ function threadNames(pid: number): string[] {
   });
 }
 
+/** How often the library is loaded into a process that was attached to. */
+export function copiesOfLibrary(pid: number): number {
+  const mappings = readFileSync(`/proc/${pid}/maps`, 'utf8').matchAll(/(\d+) +\/memfd:libcgoprof\.so/g);
+  return new Set([...mappings].map(([, inode]) => inode)).size;
+}
+
 /** Waits until the thread that the library had in a process has ended. */
 export async function untilAlone(pid: number): Promise<void> {
   while (threadNames(pid).some((name) => name.endsWith(' cgoprof'))) {
