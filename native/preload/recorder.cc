@@ -174,8 +174,8 @@ void AwaitHooks() { SetState(kAwaiting); }
 
 void NoteAttachment(uint64_t bytes_before) {
   Header* const header = recorder.segment.header();
-  header->before_attach_bytes = bytes_before;
-  header->attached_unix_ns = ClockNanoseconds(CLOCK_REALTIME);
+  __atomic_store_n(&header->before_attach_bytes, bytes_before, __ATOMIC_RELAXED);
+  __atomic_store_n(&header->attached_unix_ns, ClockNanoseconds(CLOCK_REALTIME), __ATOMIC_RELAXED);
   __atomic_fetch_add(&header->attachments, 1, __ATOMIC_RELEASE);
   recorder.is_complete = recorder.rate == 1;
   // The live set is ready: from here on every free asks it.

@@ -162,6 +162,33 @@ TEST_F(LiveSetTest, HandedOverBlocksAreFoundByTheOtherThread) {
   maker.join();
 }
 
+TEST_F(LiveSetTest, IsEmptiedWhileOthersTakeTheirOwn) {
+  constexpr uintptr_t kBlocks = 50021;
+  for (uintptr_t i = 0; i < kBlocks; i++) ASSERT_TRUE(set_.Insert(0x10000 + i * 16, {i, 0, 0}));
+  uint64_t bytes = 0;
+  uintptr_t taken = 0;
+  std::thread owner([&] {
+    LiveBlock block;
+    for (uintptr_t i = 0; i < kBlocks; i++) {
+      if (!set_.Take(0x10000 + i * 16, &block)) continue;
+      EXPECT_EQ(block.size, i);
+      bytes += block.size;
+      taken++;
+    }
+  });
+  uint64_t swept_bytes = 0;
+  uintptr_t swept = 0;
+  LiveBlock block;
+  for (uint64_t i = set_.entries(); i-- > 0;) {
+    if (!set_.TakeAny(i, &block)) continue;
+    swept_bytes += block.size;
+    swept++;
+  }
+  owner.join();
+  EXPECT_EQ(taken + swept, kBlocks);
+  EXPECT_EQ(bytes + swept_bytes, kBlocks * (kBlocks - 1) / 2);
+}
+
 TEST_F(LiveSetTest, AForkedChildFindsItEmpty) {
   ASSERT_TRUE(WipeOnFork(&wiped));
   ASSERT_TRUE(set_.Insert(0x1000, {1, 0, 0}));
