@@ -163,7 +163,7 @@ TEST_F(LiveSetTest, HandedOverBlocksAreFoundByTheOtherThread) {
 }
 
 TEST_F(LiveSetTest, IsEmptiedWhileOthersTakeTheirOwn) {
-  constexpr uintptr_t kBlocks = 50021;
+  constexpr uintptr_t kBlocks = 2003;
   for (uintptr_t i = 0; i < kBlocks; i++) ASSERT_TRUE(set_.Insert(0x10000 + i * 16, {i, 0, 0}));
   uint64_t bytes = 0;
   uintptr_t taken = 0;
