@@ -76,7 +76,7 @@ const char* ResolveMallocFamily() {
   if (resolved) return nullptr;
   if (FindReal("malloc").library == _r_debug.r_map) return "own-malloc";
   UnderLoaderLock([](void*) { resolved = ResolveInRunningProcess(); }, nullptr);
-  return resolved ? nullptr : "no-malloc";
+  return resolved ? nullptr : "relocations";
 }
 
 bool HookMallocFamily() {

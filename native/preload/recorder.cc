@@ -123,11 +123,12 @@ __attribute__((noinline, cold)) void FollowWish() {
   }
 }
 
-// Until when a thread does not look again. Where the hooks come in and go out none has to: it is due when it comes.
+// Until when a thread does not look again. Where a thread of the tool's lets recording begin, whoever comes to a hook
+// before stays due: it would not see the beginning.
 int64_t BytesToRecheck() {
-  const RecordingState state = State();
-  if (state == kAwaiting || state == kDetached) return 0;
-  return state == kNotStarted && dormant_check == nullptr ? kRecheckBytesOfChild : kRecheckBytes;
+  const bool looks_by_itself = dormant_check != nullptr;
+  if (looks_by_itself) return kRecheckBytes;
+  return State() == kNotStarted ? kRecheckBytesOfChild : 0;
 }
 
 }  // namespace

@@ -23,6 +23,7 @@ void ExpectExact(const Segment& segment) {
   EXPECT_EQ(OfSize(segment, 1013), (Totals{103, 103})) << "what was in use when it was detached counts as freed";
   EXPECT_EQ(OfSize(segment, 2027), (Totals{1, 1}));
   EXPECT_EQ(OfSize(segment, 2029), (Totals{1, 1}));
+  EXPECT_EQ(OfSize(segment, 1031), (Totals{0, 0})) << "while it was paused";
   EXPECT_EQ(OfSize(segment, 1019), (Totals{0, 0})) << "while it was detached";
   EXPECT_EQ(OfSize(segment, 1021), (Totals{109, 13}));
   EXPECT_EQ(segment.header.counters[kUnknownFrees], 50u + 1 + 7 + 3);
