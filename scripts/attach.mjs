@@ -56,7 +56,7 @@ function expectNoFailure({ answers }) {
   if (failures.length > 0) throw new StepError(`${failures.length} requests failed; the first: ${failures[0]}`);
 }
 
-function describe(done, random, steps) {
+function describe(done, kills, steps) {
   const processes = done.rounds.filter(({ isFirst }) => isFirst).length;
   const attempts = done.rounds.reduce((sum, round) => sum + round.attempts, 0);
   return [
@@ -68,9 +68,9 @@ function describe(done, random, steps) {
     '',
     describeRounds(done),
     '',
-    `The tool was killed ${random.kills} times at random moments of an attach or a detach (${random.tooLate} times it had just`,
-    `ended), and at ${steps.kills} of the ${steps.steps} system calls by which an attach reaches into the process: every time the service`,
-    `went on answering, no canary was disturbed, and the next attach worked.`,
+    `The tool was killed at ${kills} random moments of an attach or a detach, and at ${steps.kills} of the ${steps.steps} system calls by which`,
+    'an attach reaches into the process: every time the service went on answering, no canary was disturbed, and the next',
+    'attach worked.',
   ].join('\n');
 }
 
@@ -79,8 +79,8 @@ const progress = (what) => (number) => {
 };
 
 async function fromCommandLine() {
-  const [rounds = 500, kills] = process.argv.slice(2).map(Number);
-  if (!(rounds > 0 && (kills === undefined || kills > 0))) throw new StepError('ROUNDS and KILLS are numbers');
+  const [rounds = 500, most] = process.argv.slice(2).map(Number);
+  if (!(rounds > 0 && (most === undefined || most > 0))) throw new StepError('ROUNDS and KILLS are numbers');
   setUp({ withTests: false });
   const folder = mkdtempSync('/dev/shm/cgoprof-attach-');
   try {
@@ -94,9 +94,10 @@ async function fromCommandLine() {
     };
     const done = await attachRounds(setting, { rounds, perProcess: PER_PROCESS, onRound: progress('round') });
     expectNoFailure(done);
-    const random = await killAtRandom(setting, { kills: kills ?? KILLS, onKill: progress('kill') });
-    const steps = await killAtEveryStep(setting, { most: kills, onKill: progress('step') });
-    const text = describe(done, random, steps);
+    const kills = most ?? KILLS;
+    await killAtRandom(setting, { kills, onKill: progress('kill') });
+    const steps = await killAtEveryStep(setting, { most, onKill: progress('step') });
+    const text = describe(done, kills, steps);
     say(text);
     replaceSection(DOCUMENT, '## Measured', text);
   } finally {

@@ -7,6 +7,8 @@ import { now } from './attach-load.mjs';
 import { AttachService } from './attach-service.mjs';
 import { StepError } from './process.mjs';
 
+const MOST_TRIES = 10;
+
 /** The system calls by which the tool acts on another process. */
 const REACHING = 'ptrace,process_vm_readv,process_vm_writev,pwrite64';
 
@@ -48,11 +50,11 @@ async function expectWell(service) {
 
 /**
  * Kills the tool so often, each time at another random moment of the time that attaching takes: in turns while it attaches
- * for the first time, which loads the library; while it does so again; and while it detaches.
+ * for the first time, which loads the library; while it does so again; and while it detaches. A kill that comes too late is
+ * none.
  *
  * @param {Setting} setting
  * @param {{ kills: number, random?: () => number, onKill?: (kill: number) => void }} options
- * @returns {Promise<{ kills: number, tooLate: number }>} tooLate: the tool had ended before
  */
 export async function killAtRandom(setting, { kills, random = Math.random, onKill = () => {} }) {
   const attachMs = await withService(setting, async (service) => {
@@ -60,23 +62,30 @@ export async function killAtRandom(setting, { kills, random = Math.random, onKil
     await service.control('attach');
     return now() - start;
   });
-  let tooLate = 0;
-  for (let kill = 0; kill < kills; kill++) {
+  for (let tries = 0, done = 0; done < kills; tries++) {
+    if (tries > MOST_TRIES * kills) throw new StepError(`${done} of ${tries} kills came in time`);
     const afterMs = random() * attachMs;
-    await withService(setting, async (service) => {
-      const [before, command] = TURNS[kill % TURNS.length];
-      for (const earlier of before) await service.control(earlier);
-      const tool = service.tool(command);
-      await sleep(afterMs);
-      tool.process.kill('SIGKILL');
-      if ((await tool.finished).signal === null) tooLate++;
-      await expectWell(service).catch((cause) => {
-        throw new StepError(`kill ${kill}, after ${afterMs.toFixed(2)} of ${attachMs.toFixed(2)} ms: ${cause.message}`);
-      });
-    });
-    onKill(kill + 1);
+    if (!(await killAfter(afterMs, TURNS[tries % TURNS.length], setting))) continue;
+    done++;
+    onKill(done);
   }
-  return { kills, tooLate };
+}
+
+/** @returns {Promise<boolean>} whether the tool was still there */
+function killAfter(afterMs, [before, command], setting) {
+  return withService(setting, async (service) => {
+    for (const earlier of before) await service.control(earlier);
+    const tool = service.tool(command);
+    await sleep(afterMs);
+    tool.process.kill('SIGKILL');
+    const { signal } = await tool.finished;
+    await expectWell(service).catch((cause) => {
+      throw new StepError(
+        `killed after ${afterMs.toFixed(2)} ms of ${[...before, command].join(', ')}: ${cause.message}`,
+      );
+    });
+    return signal !== null;
+  });
 }
 
 /**

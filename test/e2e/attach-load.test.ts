@@ -41,8 +41,11 @@ it(`${ROUNDS} rounds of attach and detach under load: every request is answered`
 });
 
 it(`the tool is killed at ${KILLS} random moments: the service lives, and the next attach works`, async () => {
-  const killing = killAtRandom(setting(), { kills: KILLS, random: generator(SEED) });
-  const { kills } = await killing.catch((cause: unknown) => {
+  let kills = 0;
+  const onKill = () => {
+    kills += 1;
+  };
+  await killAtRandom(setting(), { kills: KILLS, random: generator(SEED), onKill }).catch((cause: unknown) => {
     throw new Error(`CGOPROF_SEED=${SEED} draws the same moments`, { cause });
   });
   expect(kills).toBe(KILLS);
