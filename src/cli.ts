@@ -51,6 +51,11 @@ const trustSeccomp = (): Option =>
     '--trust-seccomp',
     'go on where a seccomp filter cannot be read: it answers with errors, as Docker’s and Kubernetes’ do',
   ).default(false);
+const skipAccount = (): Option =>
+  new Option(
+    '--skip-account',
+    'do not ask the allocator what is in use: in a large, fragmented heap it holds its locks for long to count that',
+  ).default(false);
 const machineReadable = (): Option => new Option('--json', 'for machines').default(false);
 const profile = (help: string): Option =>
   new Option('--profile <which>', `processes to profile: go, all, or the base name of an executable ${help}`)
@@ -87,7 +92,7 @@ const COMMANDS: readonly CommandSpec[] = [
     usage: 'attach <pid>',
     summary: 'switch profiling on in a running process',
     parseArgument: parsePid,
-    options: () => [attachRate(), trustSeccomp(), machineReadable()],
+    options: () => [attachRate(), skipAccount(), trustSeccomp(), machineReadable()],
     examples: ['cgoprof attach 4711', 'cgoprof attach 4711 --rate 1 --json'],
     run: async (...args) => (await import('./commands/attach.js')).attach(...args),
   },

@@ -195,6 +195,8 @@ export interface AttachRequest {
   readonly deadlineMs: number;
   /** Go on where the target has a seccomp filter that cannot be read. */
   readonly trustSeccomp: boolean;
+  /** Do not ask the allocator what is in use: it holds its locks while it counts, which may take long. */
+  readonly skipAccount: boolean;
 }
 
 export interface AttachResult {
@@ -208,6 +210,8 @@ export interface AttachResult {
   readonly attempts: number;
   /** Places of the target's memory that lead to the hooks now, or do not any more. */
   readonly patched: number;
+  /** How long the allocator took to say what is in use; its locks are held meanwhile. Nanoseconds. */
+  readonly accountNs: number;
 }
 
 /** `code` of an error thrown by {@link NativeBinding.attach}; the error's `detail` is what it says about each. */

@@ -324,6 +324,7 @@ AttachRequest AttachRequestFromJs(const Napi::Object& request) {
   converted.directory = request.Get("directory").As<Napi::String>();
   converted.deadline = std::chrono::milliseconds(request.Get("deadlineMs").As<Napi::Number>().Int64Value());
   converted.trust_seccomp = request.Get("trustSeccomp").As<Napi::Boolean>();
+  converted.skip_account = request.Get("skipAccount").As<Napi::Boolean>();
   return converted;
 }
 
@@ -332,7 +333,8 @@ Napi::Value AttachResultToJs(Napi::Env env, const AttachResult& result) {
                           {"stoppedNs", SafeInteger(env, result.stopped_ns)},
                           {"threadId", SafeInteger(env, static_cast<uint64_t>(result.thread_id))},
                           {"attempts", SafeInteger(env, result.attempts)},
-                          {"patched", SafeInteger(env, result.patched)}});
+                          {"patched", SafeInteger(env, result.patched)},
+                          {"accountNs", SafeInteger(env, result.account_ns)}});
 }
 
 class AttachWorker : public Napi::AsyncWorker {

@@ -309,6 +309,7 @@ NativeError Injector::PostMail() const {
   const std::string path = "/proc/self/./fd/" + std::to_string(library_fd_);
   memcpy(mailbox.library_path, path.data(), std::min(path.size(), sizeof(mailbox.library_path) - 1));
   mailbox.library_fd = library_fd_;
+  mailbox.flags = request_.skip_account ? kSkipAccount : 0;
   mailbox.dlopen_flags = functions.dlopen_flags;
   mailbox.dlopen = functions.dlopen;
   mailbox.dlerror = functions.dlerror;
@@ -367,6 +368,7 @@ NativeError Injector::ReadAnswer(const AttachMailbox& mailbox) {
   Tell(offsetof(AttachMailbox, released));
   result_.segment = BoundedText(mailbox.segment, sizeof(mailbox.segment));
   result_.patched = mailbox.patched;
+  result_.account_ns = mailbox.account_ns;
   if (mailbox.progress == kMailDone) return {};
   const std::string failure = BoundedText(mailbox.failure, sizeof(mailbox.failure));
   if (failure.compare(0, strlen(kLoaderWords), kLoaderWords) == 0)

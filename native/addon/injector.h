@@ -30,6 +30,7 @@ struct AttachRequest {
   std::string directory;
   std::chrono::milliseconds deadline{0};
   bool trust_seccomp = false;
+  bool skip_account = false;
 };
 
 // AttachResult of src/native-binding.ts.
@@ -40,6 +41,7 @@ struct AttachResult {
   pid_t thread_id = 0;
   uint32_t attempts = 0;
   uint64_t patched = 0;
+  uint64_t account_ns = 0;
 };
 
 // Keeps no state. Makes a thread of its own for the time that it takes, because the kernel lets go what a thread traces

@@ -50,7 +50,7 @@ constexpr MadeCall kMadeCalls[] = {
     {"futex", SYS_futex, {}, false},
     {"prctl", SYS_prctl, {PR_SET_NAME}, true},
     {"prctl", SYS_prctl, {0x53564d41 /* PR_SET_VMA */}, true},
-    {"arch_prctl", SYS_arch_prctl, {}, true},
+    {"arch_prctl", SYS_arch_prctl, {}, false},
     {"openat", SYS_openat, {0, 0, O_RDONLY | O_CLOEXEC}, false},
     {"openat", SYS_openat, {0, 0, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC}, false},
     {"read", SYS_read, {}, false},

@@ -19,9 +19,15 @@ NativeError SystemError(int number) {
   return {"EIO", std::generic_category().message(number)};
 }
 
+// A link could lead to somebody else's segment. The kernel's own names of mapped files are links as well.
+int FlagsFor(const char* path) {
+  const bool is_mapped_file = strstr(path, "/map_files/") != nullptr;
+  return O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | (is_mapped_file ? 0 : O_NOFOLLOW);
+}
+
 class OpenFile {
  public:
-  explicit OpenFile(const char* path) : fd_(open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW)) {}
+  explicit OpenFile(const char* path) : fd_(open(path, FlagsFor(path))) {}
   ~OpenFile() {
     if (fd_ >= 0) close(fd_);
   }

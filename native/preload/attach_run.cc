@@ -13,6 +13,7 @@
 
 #include "preload/allocator_account.h"
 #include "preload/allocator_functions.h"
+#include "preload/clock.h"
 #include "preload/family.h"
 #include "preload/fork_wiped.h"
 #include "preload/raw_syscall.h"
@@ -97,16 +98,23 @@ const char* AttachAgain() {
   return "relocations";
 }
 
-const char* Attach(const AttachMailbox& mailbox) {
+// Right before recording begins, so that what it says and what is recorded meet.
+void AskAllocator(AttachMailbox* mailbox) {
+  const uint64_t start = ClockNanoseconds(CLOCK_MONOTONIC);
+  NoteAttachment((mailbox->flags & kSkipAccount) == 0 ? BytesInUse() : kUnknownBytes);
+  mailbox->account_ns = ClockNanoseconds(CLOCK_MONOTONIC) - start;
+}
+
+const char* Attach(AttachMailbox* mailbox) {
   const RecordingState state = RecorderState();
-  if (state != kNotStarted && mailbox.rate != 0 && mailbox.rate != RecorderHeader()->sample_rate) return "rate";
+  if (state != kNotStarted && mailbox->rate != 0 && mailbox->rate != RecorderHeader()->sample_rate) return "rate";
   if (state == kRecording || state == kPaused) {
     SetWish(kWishRecord);
     BeginRecording();
     return nullptr;
   }
-  if (const char* why = state == kNotStarted ? AttachAnew(mailbox) : AttachAgain()) return why;
-  NoteAttachment(BytesInUse());
+  if (const char* why = state == kNotStarted ? AttachAnew(*mailbox) : AttachAgain()) return why;
+  AskAllocator(mailbox);
   SetWish(kWishRecord);
   BeginRecording();
   return nullptr;
@@ -128,7 +136,7 @@ const char* Act(AttachMailbox* mailbox) {
   if (!TakeTurn(kActing)) return "busy";
   __atomic_fetch_add(&fork_wiped.attach_turns, 1, __ATOMIC_RELAXED);
   const uint64_t before = PlacesChanged();
-  const char* const why = mailbox->action == kDetachAction ? Detach() : Attach(*mailbox);
+  const char* const why = mailbox->action == kDetachAction ? Detach() : Attach(mailbox);
   mailbox->patched = PlacesChanged() - before;
   EndTurn();
   return why;

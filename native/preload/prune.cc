@@ -107,7 +107,7 @@ void Add(const DeadSegment& segment) {
 }
 
 void ListDead(long directory, uint64_t own_run) {
-  alignas(8) char buffer[4096] = {};
+  alignas(8) static char buffer[4096];  // as `list`: stacks may be small
   const Self self = {static_cast<uint32_t>(RawSyscall(SYS_getpid)), ReadStartTime("self"), PidNamespace(), own_run};
   list.listed = 0;
   list.others = 0;

@@ -1,12 +1,10 @@
 // See request_file.h.
 #include "preload/request_file.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <sys/stat.h>
 
-#include "preload/allocator_account.h"
 #include "preload/allocator_functions.h"
 #include "preload/fork_wiped.h"
 #include "preload/proc_stat.h"
@@ -51,15 +49,14 @@ uint64_t TakeRequest() {
   return makes_sense ? rate : kDefaultSampleRate;
 }
 
-// In the middle of an allocation, of which the thread holds no lock yet.
+// In the middle of an allocation, perhaps of a signal handler that interrupted the allocator: which is not asked what
+// is in use, for it might wait for its own thread.
 void Start(uint64_t rate) {
   // Operators can be hooked only where no other thread is at work on what they allocated, and from outside of hooks.
   if (has_own_operators) return LeaveStartFailure("dormant-allocator");
   if (!PrepareInDirectory({request_directory, rate, /*run_id=*/0, /*is_kept=*/false}))
     return LeaveStartFailure(RecorderFailure());
-  const int error = errno;
-  NoteAttachment(BytesInUse());
-  errno = error;
+  NoteAttachment(kUnknownBytes);
   BeginRecording();
 }
 

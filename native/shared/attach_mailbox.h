@@ -32,6 +32,12 @@ enum AttachAction : uint32_t {
   kDetachAction = 2,  // pauses and takes the hooks out
 };
 
+enum AttachFlags : uint32_t {
+  // Leave the allocator alone: it holds its locks while it counts what is in use, for long where there is much that is
+  // free in between.
+  kSkipAccount = 1,
+};
+
 enum AttachProgress : uint32_t {
   kMailPosted = 0,
   kMailRunning = 1,  // the thread runs; it may be waiting for the loader's lock
@@ -50,7 +56,7 @@ struct AttachMailbox {
   // For AttachLoad; addresses of functions of the target's libc.
   char library_path[64];  // as the target sees it, NUL-terminated
   int32_t library_fd;     // to be closed once the library is loaded; -1: none
-  uint32_t unused;
+  uint32_t flags;         // AttachFlags
   uint64_t dlopen_flags;
   uint64_t dlopen;
   uint64_t dlerror;         // 0: there is none
@@ -72,13 +78,14 @@ struct AttachMailbox {
   // seconds at most. A tool that was killed leaves it at 0; then the area stays.
   uint32_t cancelled;
   uint32_t released;
-  uint32_t unused2;
+  uint32_t reserved;
 
   // Written by the thread.
   // kMailFailed: "loader: " and dlerror's words; or one word that the tool knows (src/control/refusals.ts).
   char failure[256];
-  char segment[600];  // its path, as the target sees it
-  uint64_t patched;   // places that lead to hooks (kAttachAction), or do not any more (kDetachAction)
+  char segment[600];    // its path, as the target sees it
+  uint64_t patched;     // places that lead to hooks (kAttachAction), or do not any more (kDetachAction)
+  uint64_t account_ns;  // how long the allocator took to say what is in use
 };
 static_assert(sizeof(AttachMailbox) <= 4096);
 

@@ -10,6 +10,8 @@ export interface AttachOptions {
   /** Mean bytes between samples; undefined: the default, or what its segment has. */
   readonly rate?: number | undefined;
   readonly trustSeccomp: boolean;
+  /** Leave the allocator alone: it may take long to count what is in use. */
+  readonly skipAccount: boolean;
   readonly json: boolean;
 }
 

@@ -13,6 +13,8 @@ export interface InjectOptions {
   readonly rate?: number | undefined;
   /** Go on where there is a seccomp filter that cannot be read. */
   readonly trustSeccomp: boolean;
+  /** Leave the allocator alone: it may take long to count what is in use. */
+  readonly skipAccount?: boolean;
 }
 
 /** @throws CgoprofError that says why not, and what to do */
@@ -20,7 +22,7 @@ export async function inject(
   context: Context,
   native: NativeBinding,
   { pid, action }: Pick<AttachRequest, 'pid' | 'action'>,
-  { rate, trustSeccomp }: InjectOptions,
+  { rate, trustSeccomp, skipAccount = false }: InjectOptions,
 ): Promise<AttachResult> {
   checkStoppable(context, pid);
   const chosen = context.env.CGOPROF_DIR;
@@ -33,6 +35,7 @@ export async function inject(
     directory: chosen?.startsWith('/') ? chosen : '',
     deadlineMs: DEADLINE_MS,
     trustSeccomp,
+    skipAccount,
   };
   try {
     return await native.attach(request);

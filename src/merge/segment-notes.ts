@@ -26,7 +26,7 @@ export function attachNotes({ pid, attachments, attachedUnixNs }: SegmentHeader)
 function gapNotes(header: SegmentHeader): string[] {
   const notes: string[] = [];
   if (header.attachments > 0 && header.beforeAttachBytes === undefined) {
-    notes.push('what was in use before the attach is unknown: its allocator gives no account');
+    notes.push('what was in use before the attach is not known');
   }
   if (isPaused(header)) {
     // Hooks that were not taken out still see frees.

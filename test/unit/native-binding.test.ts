@@ -296,6 +296,7 @@ describe('attach', () => {
     directory: '',
     deadlineMs: 1000,
     trustSeccomp: false,
+    skipAccount: false,
   };
 
   it('rejects with a code and what is to be said about it', async () => {

@@ -11,7 +11,7 @@ beforeEach(() => {
 });
 afterEach(() => world.remove());
 
-const OPTIONS = { trustSeccomp: false, json: false };
+const OPTIONS = { skipAccount: false, trustSeccomp: false, json: false };
 
 it('attach says what it did to the process, and how to go on', async () => {
   world.process(10, { maps: mapsLine('/srv/server', 1) });

@@ -47,13 +47,14 @@ describe('a process without the library', () => {
         directory: '',
         deadlineMs: expect.any(Number),
         trustSeccomp: false,
+        skipAccount: false,
       },
     ]);
   });
 
   it('gets what the person wished', async () => {
-    await attach({ rate: 4099, trustSeccomp: true }, { env: { CGOPROF_DIR: '/var/tmp/own' } });
-    expect(world.attachRequests).toMatchObject([{ rate: 4099, trustSeccomp: true, directory: '/var/tmp/own' }]);
+    await attach({ rate: 4099, trustSeccomp: true, skipAccount: true }, { env: { CGOPROF_DIR: '/var/tmp/own' } });
+    expect(world.attachRequests).toMatchObject([{ rate: 4099, trustSeccomp: true, skipAccount: true, directory: '/var/tmp/own' }]);
   });
 
   it('gets no directory that is relative to ours', async () => {

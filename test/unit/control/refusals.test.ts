@@ -23,6 +23,7 @@ const REQUEST: AttachRequest = {
   directory: '',
   deadlineMs: 1,
   trustSeccomp: false,
+  skipAccount: false,
 };
 
 function said(error: Error, request = REQUEST): CgoprofError {

@@ -62,7 +62,7 @@ describe('header', () => {
     expect(comments({ state: 'paused' }, { unknownFrees: 17 })).toEqual([
       at,
       'frees of blocks from before the attach, or allocated out of sight: 17',
-      'what was in use before the attach is unknown: its allocator gives no account',
+      'what was in use before the attach is not known',
       'recording is switched off: what was allocated since is not in the profile, nor, once the hooks are out, what was freed',
     ]);
     expect(comments({ attachments: 0, state: 'paused' })).toEqual([

@@ -28,6 +28,15 @@ describe('attachedLines', () => {
     ]);
   });
 
+  it('say how long the allocator counted, if it did', () => {
+    const lines = (accountNs: number) =>
+      attachedLines(10, '', { ...ATTACHED, injected: { ...ATTACH_RESULT, accountNs } });
+    expect(lines(19_999_999)).toHaveLength(2);
+    expect(lines(540e6)[1]).toBe(
+      'its allocator held its locks for 540 ms to count what is in use; --skip-account spares a process that',
+    );
+  });
+
   it('say how to go on', () => {
     expect(NEXT).toBe('look at it: cgoprof heap 10 --go http://HOST:PORT -o merged.pb.gz; end it: cgoprof detach 10');
   });
@@ -62,6 +71,7 @@ describe('controlJson', () => {
       threadId: 11,
       attempts: 0,
       patched: 97,
+      accountNs: 850_000,
     });
   });
 
@@ -75,6 +85,7 @@ describe('controlJson', () => {
       threadId: 0,
       attempts: 0,
       patched: 0,
+      accountNs: 0,
     });
   });
 });
