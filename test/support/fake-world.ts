@@ -189,6 +189,7 @@ export const ATTACH_RESULT: AttachResult = {
   threadId: 11,
   attempts: 0,
   patched: 97,
+  accountNs: 850_000,
 };
 
 export const GO_PROGRAM: ExecutableInfo = {
