@@ -2,6 +2,7 @@
 #include "preload/redirect.h"
 
 #include <elf.h>
+#include <string.h>
 #include <sys/auxv.h>
 
 #include "preload/gathered_stores.h"
@@ -49,7 +50,17 @@ bool HoldsAddress(const ElfW(Rela) & relocation) {
 struct Change {
   uintptr_t from;
   uintptr_t to;
+  const Redirection* of;
 };
+
+// In the library that defines a function a place may hold its address under another name, by which the library calls
+// itself (tcmalloc's posix_memalign its tc_memalign): that is a part of how it does what it was asked to.
+bool IsAboutIt(const link_map& library, const ElfW(Rela) & relocation, const Redirection& redirection) {
+  if (redirection.library->l_ld != library.l_ld) return true;
+  const SymbolTable table = ReadSymbolTable(library);
+  const uint32_t name = table.symbols[ELF64_R_SYM(relocation.r_info)].st_name;
+  return strcmp(table.strings + name, table.strings + redirection.function->st_name) == 0;
+}
 
 // Replaces addresses in every place that holds one of them now. Places that are not filled in yet (lazy binding) hold
 // others and are filled by a look-up.
@@ -89,15 +100,17 @@ class Replacer {
       if (!HoldsAddress(relocation)) continue;
       uintptr_t* const place = reinterpret_cast<uintptr_t*>(library.l_addr + relocation.r_offset);
       // One that is not aligned, in a packed struct, could lie on two pages.
-      if (reinterpret_cast<uintptr_t>(place) % sizeof(*place) == 0) ReplaceAt(place);
+      if (reinterpret_cast<uintptr_t>(place) % sizeof(*place) == 0) ReplaceAt(place, library, relocation);
     }
   }
 
-  void ReplaceAt(uintptr_t* place) const {
+  void ReplaceAt(uintptr_t* place, const link_map& library, const ElfW(Rela) & relocation) const {
     const uintptr_t held = __atomic_load_n(place, __ATOMIC_RELAXED);
     if (held < lowest_ || held > highest_) return;  // as nearly all are
     for (size_t i = 0; i < count_; i++) {
-      if (held == changes_[i].from) return stores_->Add(place, held, changes_[i].to);
+      const Change& change = changes_[i];
+      if (held == change.from && IsAboutIt(library, relocation, *change.of))
+        return stores_->Add(place, held, change.to);
     }
   }
 
@@ -132,8 +145,8 @@ class Pass {
     if (function.st_value == value) return;
     stores_.Add(const_cast<uintptr_t*>(&function.st_value), function.st_value, value);
   }
-  void AddChange(const void* from, const void* to) {
-    replacer_.Add({reinterpret_cast<uintptr_t>(from), reinterpret_cast<uintptr_t>(to)});
+  void AddChange(const void* from, const void* to, const Redirection& of) {
+    replacer_.Add({reinterpret_cast<uintptr_t>(from), reinterpret_cast<uintptr_t>(to), &of});
   }
   // False if it failed, or did in part.
   bool Do() {
@@ -157,7 +170,7 @@ class Pass {
 
 void AddRedirection(const Redirection& one, Pass* pass) {
   pass->AddSymbol(*one.function, SymbolValue(one));
-  pass->AddChange(one.real, one.replacement);
+  pass->AddChange(one.real, one.replacement, one);
 }
 
 }  // namespace
@@ -187,7 +200,7 @@ bool UndoRedirections() {
   for (size_t i = 0; i < remembered_count; i++) {
     const Redirection& one = remembered[i].redirection;
     pass.AddSymbol(*one.function, remembered[i].symbol_value);
-    pass.AddChange(one.replacement, one.real);
+    pass.AddChange(one.replacement, one.real, one);
   }
   return pass.Do();
 }
