@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -61,6 +62,25 @@ enum class Try {
   kFailed,    // no thread will do
 };
 
+// One tool at a time: a lock on the process's folder in /proc, which ends with this process. (It holds among those who
+// see the same /proc. What else may happen, the library in the target sees to: see AttachRun.)
+class ProcessLock {
+ public:
+  explicit ProcessLock(pid_t pid)
+      : folder_(open(("/proc/" + std::to_string(pid)).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {}
+  ~ProcessLock() {
+    if (folder_ >= 0) close(folder_);
+  }
+  ProcessLock(const ProcessLock&) = delete;
+  ProcessLock& operator=(const ProcessLock&) = delete;
+
+  // False: somebody else has it.
+  bool Take() const { return folder_ < 0 || flock(folder_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK; }
+
+ private:
+  const int folder_;
+};
+
 class Injector {
  public:
   explicit Injector(const AttachRequest& request) : request_(request), target_(request.pid) {}
@@ -104,6 +124,8 @@ class Injector {
 };
 
 NativeError Injector::Attach() {
+  const ProcessLock lock(request_.pid);
+  if (!lock.Take()) return {"LIBRARY", "busy"};
   if (NativeError error = target_.Inspect()) return error;
   if (needs_library() && request_.action == kDetachAction) return {"LIBRARY", "not-attached"};
   if (NativeError error = ReadLibrary()) return error;
@@ -162,7 +184,9 @@ Try Injector::TryThread(pid_t tid) {
   TracedThread thread(tid);
   if (const int error = thread.Seize()) {
     if (error == ESRCH) return Try::kNotThere;
-    failure_ = {"NOT_PERMITTED", strerror(error)};
+    const std::string tracer = target_.process().StatusField(tid, "TracerPid");
+    const bool is_traced = !tracer.empty() && tracer != "0";
+    failure_ = is_traced ? NativeError{"TRACED", tracer} : NativeError{"NOT_PERMITTED", strerror(error)};
     return Try::kFailed;
   }
   thread.Interrupt();
@@ -309,7 +333,7 @@ NativeError Injector::PostMail() const {
   const std::string path = "/proc/self/./fd/" + std::to_string(library_fd_);
   memcpy(mailbox.library_path, path.data(), std::min(path.size(), sizeof(mailbox.library_path) - 1));
   mailbox.library_fd = library_fd_;
-  mailbox.flags = request_.skip_account ? kSkipAccount : 0;
+  mailbox.flags = request_.skip_account ? uint32_t{kSkipAccount} : 0;
   mailbox.dlopen_flags = functions.dlopen_flags;
   mailbox.dlopen = functions.dlopen;
   mailbox.dlerror = functions.dlerror;

@@ -3,6 +3,8 @@
 //
 // The order in which it is done: the segment is made, the hooks come in (whoever reaches one before the next step stays
 // due), the allocator says what is in use, recording begins. The other way round: recording ends, the hooks go out.
+#include "preload/attach_run.h"
+
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -16,6 +18,7 @@
 #include "preload/clock.h"
 #include "preload/family.h"
 #include "preload/fork_wiped.h"
+#include "preload/loaded_library.h"
 #include "preload/raw_syscall.h"
 #include "preload/real_alloc.h"
 #include "preload/recorder.h"
@@ -108,6 +111,7 @@ void AskAllocator(AttachMailbox* mailbox) {
 const char* Attach(AttachMailbox* mailbox) {
   const RecordingState state = RecorderState();
   if (state != kNotStarted && mailbox->rate != 0 && mailbox->rate != RecorderHeader()->sample_rate) return "rate";
+  if (state == kRecording && RecorderHeader()->wish == kWishRecord) return "recording";
   if (state == kRecording || state == kPaused) {
     SetWish(kWishRecord);
     BeginRecording();
@@ -178,12 +182,25 @@ void LeaveArea(const AttachMailbox* mailbox) {
   }
 }
 
+using Run = void* (*)(AttachMailbox* mailbox);
+
+// AttachRun of a copy of the library that was loaded before this one; nullptr: there is none.
+Run earlier_copy;
+
 }  // namespace
+
+void NoteEarlierCopy() {
+  const FoundFunction found = FindFirst({_r_debug.r_map, nullptr}, kAttachRunName);
+  if (found.library == nullptr || found.library == OwnLibrary()) return;
+  earlier_copy = reinterpret_cast<Run>(FunctionAddress(*found.library, *found.symbol));
+}
+
 }  // namespace cgoprof
 
 using namespace cgoprof;
 
 extern "C" __attribute__((visibility("default"))) void* CGOPROF_ATTACH_RUN(AttachMailbox* mailbox) {
+  if (earlier_copy != nullptr) return earlier_copy(mailbox);
   using PthreadDetach = int (*)(void* thread);
   const PthreadDetach detach = reinterpret_cast<PthreadDetach>(mailbox->pthread_detach);
   if (detach != nullptr) detach(__builtin_thread_pointer());

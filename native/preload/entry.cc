@@ -10,6 +10,7 @@
 #include <sys/auxv.h>
 
 #include "preload/allocator_functions.h"
+#include "preload/attach_run.h"
 #include "preload/environment.h"
 #include "preload/go_program.h"
 #include "preload/raw_syscall.h"
@@ -45,6 +46,7 @@ bool IsChosen(const Settings& settings, bool is_go) {
 
 __attribute__((constructor)) void Load() {
   NoteHowLoaded();
+  if (IsAttached()) NoteEarlierCopy();
   Settings settings;
   if (IsAttached() || getauxval(AT_SECURE) != 0 || !ReadSettings(environ, &settings)) return;
   AnswerRequests(settings.directory);

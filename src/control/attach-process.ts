@@ -5,7 +5,7 @@
 import { whyForkIsIdle } from '../collect/idle-library.js';
 import { mappedSegmentsIfOurs } from '../collect/mapped-segments.js';
 import { isAlive } from '../collect/processes.js';
-import { explained, readSegmentHeader } from '../collect/read-segment.js';
+import { explained, isStarting, readSegmentHeader } from '../collect/read-segment.js';
 import { startFailure } from '../collect/start-failure.js';
 import type { Context } from '../context.js';
 import { CgoprofError } from '../errors.js';
@@ -13,7 +13,7 @@ import type { AttachResult, NativeBinding } from '../native-binding.js';
 import { isRecording } from '../recording.js';
 import { checkProcess, gone } from './check-process.js';
 import { type InjectOptions, inject } from './inject.js';
-import { otherRate } from './refusals.js';
+import { isRecordingAlready, otherRate } from './refusals.js';
 import { isRequested, makeRequest } from './request-file.js';
 import { type OwnSegment, type Standing, shortPath, standingOf } from './standing.js';
 import { waitFor } from './wait-for.js';
@@ -43,13 +43,28 @@ export async function attachProcess(
   options: InjectOptions,
 ): Promise<Attached> {
   checkProcess(context, pid);
-  const standing = standingOf(context, native, pid, `attach ${pid}`);
+  const standing = await standingOf(context, native, pid, `attach ${pid}`);
   const { segment, library } = standing;
   if (segment !== undefined) checkRate(pid, segment, options.rate);
   if (segment !== undefined && isRecording(segment.header)) {
     return { how: 'already', recording: true, segment: segment.path };
   }
   if (library === 'preloaded') return attachPreloaded(context, native, pid, { standing, rate: options.rate });
+  try {
+    return await attachByThread(context, native, pid, options);
+  } catch (error) {
+    if (!isRecordingAlready(error)) throw error;
+    const { segment } = await standingOf(context, native, pid, `attach ${pid}`);
+    return { how: 'already', recording: true, segment: segment?.path ?? '' };
+  }
+}
+
+async function attachByThread(
+  context: Context,
+  native: NativeBinding,
+  pid: number,
+  options: InjectOptions,
+): Promise<Attached> {
   const injected = await inject(context, native, { pid, action: 'attach' }, options);
   const path = shortPath(`${context.procRoot}/${pid}/root${injected.segment}`, context, pid);
   return { how: 'injected', recording: true, segment: path, injected };
@@ -87,18 +102,23 @@ async function resume(native: NativeBinding, pid: number, { path, header }: OwnS
 /** Its mappings, which hold up the process when they are read, are looked at when the request is gone. */
 async function awaitStart(context: Context, native: NativeBinding, pid: number): Promise<Attached> {
   let paths: readonly string[] = [];
-  await waitFor(() => {
+  const recording = await waitFor(() => {
     if (!isAlive(context.procRoot, pid)) throw gone(pid);
     if (isRequested(context, pid)) return false;
     const mapped = mappedSegmentsIfOurs(context.procRoot, pid);
     if (mapped?.failure !== undefined) throw startFailure(pid, mapped.failure);
     paths = mapped?.paths ?? [];
-    return paths.length > 0;
+    return paths.some((path) => recordsInto(native, path));
   }, PATIENCE_MS);
   const [path] = paths;
-  return {
-    how: 'asked',
-    recording: path !== undefined && isRecording(readSegmentHeader(native, path)),
-    segment: path === undefined ? '' : shortPath(path, context, pid),
-  };
+  return { how: 'asked', recording, segment: path === undefined ? '' : shortPath(path, context, pid) };
+}
+
+function recordsInto(native: NativeBinding, path: string): boolean {
+  try {
+    return isRecording(readSegmentHeader(native, path));
+  } catch (error) {
+    if (isStarting(error)) return false;
+    throw error;
+  }
 }

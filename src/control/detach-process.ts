@@ -33,7 +33,7 @@ export async function detachProcess(
   options: InjectOptions,
 ): Promise<Detached> {
   checkProcess(context, pid);
-  const { library, segment } = standingOf(context, native, pid, `detach ${pid}`);
+  const { library, segment } = await standingOf(context, native, pid, `detach ${pid}`);
   if (library === 'none') {
     const hint = "Run 'cgoprof ps' to see the profiled processes.";
     throw new CgoprofError({ what: `pid ${pid}`, why: 'not profiled: libcgoprof.so is not loaded in it', hint });

@@ -81,6 +81,7 @@ const LIBRARY_WORDS: Readonly<Record<string, Words>> = {
     why: 'it was attached to before with another --rate, and its counts cannot be of two',
     hint: 'Attach without --rate.',
   },
+  recording: { why: 'it is recorded already', hint: "Run 'cgoprof ps' to see the profiled processes." },
   'not-attached': { why: 'nothing was attached to it', hint: "Run 'cgoprof ps' to see the profiled processes." },
   preloaded: { why: 'the library was preloaded into it', hint: 'Is the tool older than the library?' },
   version: {
@@ -90,6 +91,10 @@ const LIBRARY_WORDS: Readonly<Record<string, Words>> = {
   cancelled: { why: 'it did not answer in time, and was told not to begin', hint: 'Try again.' },
   busy: { why: 'somebody else is attaching to it, or detaching from it, at this moment', hint: 'Try again.' },
 };
+
+function isWord(error: CgoprofError, word: string): boolean {
+  return errorCode(error.cause) === 'LIBRARY' && detailOf(error.cause) === word;
+}
 
 function inBrackets(detail: string): string {
   return detail === '' ? '' : ` (${detail})`;
@@ -109,9 +114,14 @@ export function refusal(context: Context, request: AttachRequest, error: unknown
   return words === undefined ? error : new CgoprofError({ what: `pid ${pid}`, ...words, cause: error });
 }
 
+/** Whether a refusal is that it records already: somebody else was faster. */
+export function isRecordingAlready(error: unknown): boolean {
+  return error instanceof CgoprofError && isWord(error, 'recording');
+}
+
 /** Whether a refusal is that there is nothing to detach from. */
 export function isNotAttached(error: CgoprofError): boolean {
-  return errorCode(error.cause) === 'LIBRARY' && detailOf(error.cause) === 'not-attached';
+  return isWord(error, 'not-attached');
 }
 
 function wordsOf(code: AttachErrorCode, detail: string, { pid, action }: AttachRequest): Words | undefined {

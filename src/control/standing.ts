@@ -1,12 +1,13 @@
 /** How a process stands to the library, before something is asked of it. */
 import { fileId, newestFirst } from '../collect/find-segments.js';
 import { type MappedSegments, mappedSegments } from '../collect/mapped-segments.js';
-import { readSegmentHeader } from '../collect/read-segment.js';
+import { isStarting, readSegmentHeader } from '../collect/read-segment.js';
 import type { Context } from '../context.js';
 import { CgoprofError, errorCode } from '../errors.js';
 import type { NativeBinding, SegmentHeader } from '../native-binding.js';
 import { gone } from './check-process.js';
 import { notPermitted } from './not-permitted.js';
+import { waitFor } from './wait-for.js';
 
 export interface OwnSegment {
   /** By which we can open it. */
@@ -22,8 +23,29 @@ export interface Standing {
   readonly failure: string | undefined;
 }
 
+/** A segment is set up within milliseconds, unless its process is held up. */
+const PATIENCE_MS = 2_000;
+
 /** @param command What the person wanted: `attach 4711`. @throws CgoprofError */
-export function standingOf(context: Context, native: NativeBinding, pid: number, command: string): Standing {
+export async function standingOf(
+  context: Context,
+  native: NativeBinding,
+  pid: number,
+  command: string,
+): Promise<Standing> {
+  let standing: Standing | undefined;
+  await waitFor(() => {
+    try {
+      standing = lookAt(context, native, pid, command);
+    } catch (error) {
+      if (!isStarting(error)) throw error;
+    }
+    return standing !== undefined;
+  }, PATIENCE_MS);
+  return standing ?? lookAt(context, native, pid, command);
+}
+
+function lookAt(context: Context, native: NativeBinding, pid: number, command: string): Standing {
   const { library, paths, lost, failure } = mapsOf(context, pid, command);
   if (paths.length === 0 && lost.length > 0 && library === 'preloaded') {
     throw new CgoprofError({

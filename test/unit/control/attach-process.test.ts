@@ -54,7 +54,9 @@ describe('a process without the library', () => {
 
   it('gets what the person wished', async () => {
     await attach({ rate: 4099, trustSeccomp: true, skipAccount: true }, { env: { CGOPROF_DIR: '/var/tmp/own' } });
-    expect(world.attachRequests).toMatchObject([{ rate: 4099, trustSeccomp: true, skipAccount: true, directory: '/var/tmp/own' }]);
+    expect(world.attachRequests).toMatchObject([
+      { rate: 4099, trustSeccomp: true, skipAccount: true, directory: '/var/tmp/own' },
+    ]);
   });
 
   it('gets no directory that is relative to ours', async () => {
@@ -64,6 +66,15 @@ describe('a process without the library', () => {
 
   it('may have put its segment where only its own root leads', async () => {
     expect((await attach()).segment).toBe(`${world.procRoot}/10/root${ATTACH_RESULT.segment}`);
+  });
+
+  it('is left alone where somebody else was faster', async () => {
+    let segment = '';
+    world.attach = () => {
+      segment = recordedProcess(world, 10, { library: ATTACHED, header: { attachments: 1 } });
+      throw codedError('LIBRARY', 'recording', 'recording');
+    };
+    expect(await attach()).toEqual({ how: 'already', recording: true, segment });
   });
 
   it('is refused in words', async () => {
@@ -120,6 +131,24 @@ describe('a process that was attached to before', () => {
       exitCode: 1,
     });
     expect(world.attachRequests).toEqual([]);
+  });
+});
+
+describe('a process whose segment is being set up', () => {
+  const starting = codedError('SEGMENT_STARTING', 'starting');
+
+  it('is waited for', async () => {
+    const path = recordedProcess(world, 10, { library: ATTACHED, header: { attachments: 1 } });
+    const seen = `${world.procRoot}/10/root${path}`;
+    const finished = world.segments.get(seen) as never;
+    world.segments.set(seen, starting);
+    setTimeout(() => world.segments.set(seen, finished), 300);
+    expect(await afterWaiting(attach())).toEqual({ how: 'already', recording: true, segment: path });
+  });
+
+  it('but not for ever', async () => {
+    world.segments.set(`${world.procRoot}/10/root${recordedProcess(world, 10, { library: ATTACHED })}`, starting);
+    await expect(afterWaiting(attach())).rejects.toThrow('the process has not finished setting it up');
   });
 });
 
