@@ -49,6 +49,11 @@ export function explained<T>(path: string, act: () => T): T {
   }
 }
 
+/** Whether reading failed only because the writer has not finished setting the segment up, which takes a moment. */
+export function isStarting(error: unknown): boolean {
+  return error instanceof CgoprofError && errorCode(error.cause) === 'SEGMENT_STARTING';
+}
+
 function explain(path: string, error: unknown): unknown {
   const code = errorCode(error) as NativeErrorCode;
   const detail = error instanceof Error ? error.message : '';
