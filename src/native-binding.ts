@@ -226,9 +226,11 @@ export type AttachErrorCode =
   | 'MUSL' // a libc that is not glibc. detail: its path
   | 'LIBC' // glibc, but a function is not found in it. detail: its name
   | 'SHADOW_STACK' // its threads have shadow stacks
+  | 'SANITIZER' // it was built with a sanitizer that must know of every thread. detail: a function of it
   | 'SECCOMP_FORBIDS' // detail: name of the system call
   | 'SECCOMP_UNKNOWN' // a filter that we may not read
   | 'NO_SAFE_POINT' // detail: how many threads it has
+  | 'FORBIDDEN' // the kernel refused the target a system call. detail: its name
   | 'NO_MEMORY' // the target could not map what it takes, or make a file of memory. detail: the system's words
   | 'LIBRARY_VERSION' // an attached library that speaks another version of the mailbox
   | 'LOADER' // dlopen failed in the target. detail: dlerror's words

@@ -34,9 +34,10 @@ NativeError SystemError(int error) {
   return {"EIO", strerror(error)};
 }
 
-// The function in the first image that has it.
-uint64_t FindInAny(const std::vector<RemoteImage>& images, const char* name) {
+// The function in a library of that name: libpthread.so.0, or libpthread-2.31.so.
+uint64_t FindIn(const std::vector<RemoteImage>& images, const std::string& library, const char* name) {
   for (const RemoteImage& image : images) {
+    if (FileNameOf(image.path()).compare(0, library.size(), library) != 0) continue;
     if (const uint64_t address = image.FindFunction(name)) return address;
   }
   return 0;
@@ -48,6 +49,7 @@ NativeError AttachTarget::Inspect() {
   if (NativeError error = CheckState()) return error;
   if (NativeError error = CheckExecutable()) return error;
   if (NativeError error = FindLibc()) return error;
+  if (NativeError error = FindFunctions()) return error;
   if (NativeError error = FindCode()) return error;
   if (NativeError error = FindLibrary()) return error;
   FindGo();
@@ -98,22 +100,35 @@ NativeError AttachTarget::FindLibc() {
   return {"LIBC", "libc.so.6"};
 }
 
-// The functions: before glibc 2.34 some lie in libraries beside libc.
-NativeError AttachTarget::FindCode() {
+// Before glibc 2.34 some lie in libraries beside libc; without those libc can load libraries all the same.
+NativeError AttachTarget::FindFunctions() {
   struct Wanted {
     const char* name;
+    const char* library;
     uint64_t* address;
   };
   AttachFunctions* const f = &functions_;
-  f->dlopen_flags = RTLD_NOW;
-  for (const Wanted& one : {Wanted{"pthread_create", &f->pthread_create}, Wanted{"pthread_detach", &f->pthread_detach},
-                            Wanted{"munmap", &f->munmap}, Wanted{"dlopen", &f->dlopen}}) {
+  for (const Wanted& one :
+       {Wanted{"pthread_create", "libpthread", &f->pthread_create},
+        Wanted{"pthread_detach", "libpthread", &f->pthread_detach}, Wanted{"munmap", "libc", &f->munmap},
+        Wanted{"dlopen", "libdl", &f->dlopen}, Wanted{"dlerror", "libdl", &f->dlerror}}) {
     *one.address = libc_->FindFunction(one.name);
-    if (*one.address == 0) *one.address = FindInAny(images_, one.name);
-    if (*one.address == 0) return {"LIBC", one.name};
+    if (*one.address == 0) *one.address = FindIn(images_, one.library, one.name);
   }
-  f->dlerror = FindInAny(images_, "dlerror");
+  constexpr uint64_t kFromWithinLibc = 0x80000000;
+  f->dlopen_flags = RTLD_NOW;
+  if (f->dlopen == 0) {
+    f->dlopen = libc_->FindFunction("__libc_dlopen_mode");
+    f->dlopen_flags |= kFromWithinLibc;
+  }
+  if (f->pthread_create == 0) return {"LIBC", "pthread_create"};
+  if (f->pthread_detach == 0) return {"LIBC", "pthread_detach"};
+  if (f->munmap == 0) return {"LIBC", "munmap"};
+  if (f->dlopen == 0) return {"LIBC", "dlopen"};
+  return {};
+}
 
+NativeError AttachTarget::FindCode() {
   constexpr std::string_view kSystemCall("\x0f\x05\xc3", 3);
   constexpr std::string_view kRestorer("\x48\xc7\xc0\x0f\x00\x00\x00\x0f\x05", 9);
   constexpr uint64_t kMostTextBytes = 64 << 20;
@@ -140,12 +155,18 @@ NativeError AttachTarget::FindLibrary() {
       if (functions_.run == 0) return {"LIBRARY_VERSION", SafeText(image.path())};
       continue;
     }
+    // Threads must be known to those before they run any code.
+    for (const char* sanitizer : {"__tsan_init", "__msan_init"}) {
+      if (image.FindFunction(sanitizer) != 0) return {"SANITIZER", sanitizer};
+    }
     const bool is_libc = &image == libc_;
     const bool is_loader = IsLoader(image);
     const bool allocates =
         !is_libc && !is_loader && image.FindFunction("malloc") != 0 && image.FindFunction("free") != 0;
-    if (allocates) safe_points_.libc_allocates = false;
-    if (is_libc || is_loader || allocates) safe_points_.allocator_and_loader.push_back({image.start(), image.end()});
+    const AddressRange range = {image.start(), image.end()};
+    if (is_libc || is_loader || allocates) safe_points_.allocator_and_loader.push_back(range);
+    if (is_loader) safe_points_.loader = range;
+    if (allocates) safe_points_.other_allocators.push_back(range);
   }
   return {};
 }

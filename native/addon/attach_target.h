@@ -51,6 +51,7 @@ class AttachTarget {
   NativeError CheckState() const;
   NativeError CheckExecutable();
   NativeError FindLibc();
+  NativeError FindFunctions();
   NativeError FindCode();
   NativeError FindLibrary();
   void FindGo();

@@ -26,12 +26,13 @@ bool IsRestart(int64_t result) {
   return result == kRestartSys || result == kRestartNoIntr || result == kRestartNoHand || result == kRestartBlock;
 }
 
-// All that can be held back but what the thread's own instructions raise (blocked, those would kill it), and libc's two
-// signals, for which setuid and pthread_cancel in other threads wait.
 constexpr uint64_t Bit(int signal) { return uint64_t{1} << (signal - 1); }
-constexpr int kLibcCancel = 32, kLibcSetxid = 33;
-constexpr uint64_t kHeldBack = ~(Bit(SIGSEGV) | Bit(SIGBUS) | Bit(SIGFPE) | Bit(SIGILL) | Bit(SIGTRAP) | Bit(SIGSYS) |
-                                 Bit(kLibcCancel) | Bit(kLibcSetxid));
+
+// All but what the thread's own instructions raise (blocked, those would kill it), and the signal by which libc has
+// every thread change its user: whoever sent it waits for that, with a lock held that pthread_create takes.
+constexpr int kSetxid = 33;
+constexpr uint64_t kHeldBack =
+    ~(Bit(SIGSEGV) | Bit(SIGBUS) | Bit(SIGFPE) | Bit(SIGILL) | Bit(SIGTRAP) | Bit(SIGSYS) | Bit(kSetxid));
 
 void SetArguments(const Arguments& arguments, bool of_system_call, user_regs_struct* registers) {
   registers->rdi = arguments[0];
@@ -45,14 +46,12 @@ void SetArguments(const Arguments& arguments, bool of_system_call, user_regs_str
 }  // namespace
 
 BorrowedThread::BorrowedThread(const RemoteProcess& process, TracedThread* thread, const BorrowedCode& code,
-                               const ThreadState& state, Deadline deadline)
+                               const ThreadState& state, bool begin_again, Deadline deadline)
     : process_(process), thread_(thread), code_(code), state_(state), going_on_(state), deadline_(deadline) {
   user_regs_struct* const registers = &going_on_.registers;
   const int64_t result = static_cast<int64_t>(registers->rax);
-  // epoll_wait and some others are not begun again, after a stop that nobody noticed either; it is taken for a signal's
-  // only if there is one.
   is_restartable_ = IsRestart(result);
-  if (is_restartable_ || (result == -EINTR && !HasWaitingSignal())) {
+  if (is_restartable_ || (begin_again && result == -EINTR && !HasWaitingSignal())) {
     registers->rax = registers->orig_rax;
     registers->rip -= kSyscallInstructionBytes;
   }
@@ -60,6 +59,10 @@ BorrowedThread::BorrowedThread(const RemoteProcess& process, TracedThread* threa
 }
 
 BorrowedThread::~BorrowedThread() { GiveBack(); }
+
+bool BorrowedThread::IsPending(int signal) const {
+  return (strtoull(process_.StatusField(thread_->tid(), "SigPnd").c_str(), nullptr, 16) & Bit(signal)) != 0;
+}
 
 // One that is not held back, and so would be delivered now.
 bool BorrowedThread::HasWaitingSignal() const {
@@ -89,17 +92,28 @@ user_regs_struct BorrowedThread::RegistersFor(uint64_t pc, uint64_t sp) const {
 
 // The registers come first: from then on the frame restores the mask as well.
 bool BorrowedThread::Start(const user_regs_struct& registers) {
-  if (!thread_->SetRegisters(registers)) return false;
-  if (!is_masked_) is_masked_ = thread_->SetSignalMask(kHeldBack);
-  return is_masked_;
+  if (is_at_entry_ || !thread_->SetRegisters(registers)) return false;
+  if (!is_started_ && !thread_->SetSignalMask(kHeldBack)) return false;
+  is_started_ = true;
+  return true;
 }
 
-BorrowedThread::Outcome BorrowedThread::RunToSyscallStop() {
-  while (thread_->RunToSyscall()) {
+// To the next entry or exit of a system call, which may be a signal handler's.
+BorrowedThread::Outcome BorrowedThread::RunToSyscallStop(user_regs_struct* registers) {
+  int signal = 0;
+  while (thread_->RunToSyscall(signal)) {
+    signal = 0;
     stopped_by_ = thread_->Wait(deadline_);
-    if (stopped_by_ == Event::kSyscall) return Outcome::kDone;
-    if (stopped_by_ == Event::kSignal) return thread_->signal() == SIGSYS ? Outcome::kForbidden : Outcome::kLost;
-    if (stopped_by_ != Event::kStop) break;
+    if (stopped_by_ == Event::kSyscall) {
+      is_at_entry_ = !is_at_entry_;
+      return thread_->GetRegisters(registers) ? Outcome::kDone : Outcome::kLost;
+    }
+    if (stopped_by_ == Event::kSignal) {
+      if (thread_->IsFault()) return thread_->signal() == SIGSYS ? Outcome::kForbidden : Outcome::kLost;
+      signal = thread_->signal();
+    } else if (stopped_by_ != Event::kStop) {
+      break;
+    }
   }
   return Outcome::kLost;
 }
@@ -109,12 +123,14 @@ BorrowedThread::Outcome BorrowedThread::SystemCall(int64_t number, const Argumen
   registers.rax = static_cast<uint64_t>(number);
   SetArguments(arguments, true, &registers);
   if (!Start(registers)) return Outcome::kLost;
-  for (int stop = 0; stop < 2; ++stop) {  // at its entry, at its exit
-    if (const Outcome outcome = RunToSyscallStop(); outcome != Outcome::kDone) return outcome;
-  }
-  if (!thread_->GetRegisters(&registers)) return Outcome::kLost;
+  do {
+    if (const Outcome outcome = RunToSyscallStop(&registers); outcome != Outcome::kDone) return outcome;
+  } while (is_at_entry_ || registers.rip != code_.system_call + kSyscallInstructionBytes ||
+           registers.rsp != own_frame_);
   *result = static_cast<int64_t>(registers.rax);
-  return Outcome::kDone;
+  // Where a filter raises SIGSYS the call comes back with its own number, and the signal after that.
+  if (*result != number || !IsPending(SIGSYS)) return Outcome::kDone;
+  return RunToSyscallStop(&registers);
 }
 
 BorrowedThread::Outcome BorrowedThread::Call(uint64_t function, const Arguments& arguments, uint64_t stack_top,
@@ -124,48 +140,60 @@ BorrowedThread::Outcome BorrowedThread::Call(uint64_t function, const Arguments&
   user_regs_struct registers = RegistersFor(function, frame.address);
   SetArguments(arguments, false, &registers);
   if (!Start(registers)) return Outcome::kLost;
-  for (bool enters = true;; enters = !enters) {
-    if (const Outcome outcome = RunToSyscallStop(); outcome != Outcome::kDone) return outcome;
-    if (!thread_->GetRegisters(&registers)) return Outcome::kLost;
+  for (;;) {
+    if (const Outcome outcome = RunToSyscallStop(&registers); outcome != Outcome::kDone) return outcome;
     const uint64_t number = registers.orig_rax;
-    if (enters && number == SYS_rt_sigreturn && registers.rsp == frame.address + sizeof(uint64_t))
-      return Outcome::kDone;
+    const bool returns = number == SYS_rt_sigreturn && registers.rsp == frame.address + sizeof(uint64_t);
+    if (is_at_entry_ && returns) return LeaveEntry(frame.address);
     const bool makes_thread = number == SYS_clone || number == SYS_clone3;
-    if (!enters && makes_thread && static_cast<int64_t>(registers.rax) > 0) ++*threads_made;
+    if (!is_at_entry_ && makes_thread && static_cast<int64_t>(registers.rax) > 0) ++*threads_made;
   }
 }
 
-// Leads it from whatever stop it is in to one on its way out of the kernel, where its system call can be begun again.
+// At the entry of the frame's rt_sigreturn: has the thread make a call that does nothing in its place, one that
+// pthread_create makes as well, and come to the restorer again.
+BorrowedThread::Outcome BorrowedThread::LeaveEntry(uint64_t frame) {
+  constexpr uint64_t kSignalSetBytes = 8;
+  user_regs_struct registers = RegistersFor(code_.restorer, frame + sizeof(uint64_t));
+  registers.orig_rax = SYS_rt_sigprocmask;
+  registers.rax = static_cast<uint64_t>(-ENOSYS);
+  SetArguments({SIG_BLOCK, 0, 0, kSignalSetBytes}, true, &registers);
+  if (!thread_->SetRegisters(registers)) return Outcome::kLost;
+  return RunToSyscallStop(&registers);
+}
+
+// Leads it, from the exit of a system call, to a stop on its way out of the kernel, where its own call can be begun
+// again. False: it does something else than was thought, and returns into the frame by itself.
 bool BorrowedThread::StopForGood() {
   if (stopped_by_ == Event::kStop) return true;
-  if (!thread_->Interrupt() || !thread_->Run()) return false;
-  for (;;) {
+  if (is_at_entry_ || !thread_->Interrupt()) return false;
+  const bool is_fault = stopped_by_ == Event::kSignal && thread_->IsFault();
+  if (stopped_by_ == Event::kSignal && !is_fault) return false;
+  while (thread_->Run()) {
     stopped_by_ = thread_->Wait(deadline_);
     if (stopped_by_ == Event::kStop) return true;
-    if (stopped_by_ == Event::kSignal && thread_->Run(thread_->signal())) {
-      is_restartable_ = false;  // it is in a handler then
-      continue;
-    }
-    return false;
+    // SIGSYS after a call that a filter forbade; nobody else shall have it.
+    if (stopped_by_ != Event::kSignal || !thread_->IsFault()) return false;
   }
+  return false;
 }
 
 void BorrowedThread::GiveBack() {
   if (is_given_back_) return;
   is_given_back_ = true;
   if (stopped_by_ == Event::kGone) return;
-  // A call that takes too long is left to end by itself: it returns into the frame.
   if (stopped_by_ == Event::kTimeout) {
-    if (thread_->Interrupt()) thread_->Wait(std::chrono::steady_clock::now() + std::chrono::seconds(1));
-    return thread_->Detach();
+    // It is stopped to be let go: a thread that runs cannot be.
+    thread_->Interrupt();
+    stopped_by_ = thread_->Wait(std::chrono::steady_clock::now() + std::chrono::seconds(1));
+  } else if (StopForGood()) {
+    // The registers come last: until then the frame stands.
+    thread_->SetExtended(state_.extended);
+    thread_->SetSignalMask(state_.signal_mask);
+    // The kernel still knows how long a call had to wait that it would go on with.
+    thread_->SetRegisters(is_restartable_ ? state_.registers : going_on_.registers);
   }
-  // The registers come last: until then the frame stands.
-  thread_->SetExtended(state_.extended);
-  thread_->SetSignalMask(state_.signal_mask);
-  thread_->SetRegisters(going_on_.registers);
-  // The kernel still knows how long a call had to wait that it would go on with.
-  if (StopForGood() && is_restartable_) thread_->SetRegisters(state_.registers);
-  thread_->Detach();
+  thread_->Detach(stopped_by_ == Event::kSignal && !thread_->IsFault() ? thread_->signal() : 0);
 }
 
 }  // namespace cgoprof

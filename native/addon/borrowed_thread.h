@@ -9,6 +9,10 @@
 //   its own area  [ stack ...  frame ]                      calls of functions: they return to the frame's restorer
 //
 // No code is written, none but libc's is run, and no break point is set.
+//
+// What a frame cannot restore is how long the thread still had to wait: the kernel forgets that when a frame is
+// returned from. So in the end, if the tool still lives, the thread is led out of the call before the restorer's, and
+// the registers are put back from here.
 #ifndef CGOPROF_ADDON_BORROWED_THREAD_H_
 #define CGOPROF_ADDON_BORROWED_THREAD_H_
 
@@ -34,16 +38,17 @@ class BorrowedThread {
  public:
   enum class Outcome {
     kDone,
-    kForbidden,  // a seccomp filter raised SIGSYS, which was kept from the thread
+    kForbidden,  // a seccomp filter raised SIGSYS, which is kept from the thread
     kLost,       // it cannot be led any more: it ended, it crashed, or it takes too long
   };
 
   // Bytes that must be there below the stack pointer.
   static constexpr uint64_t kStackBytes = 48 << 10;
 
-  // `thread` is stopped, in a system call that it may be taken out of, with `state`.
+  // `thread` is stopped, in a system call that it may be taken out of, with `state`. `begin_again`: where the kernel
+  // ends that call with EINTR, although it was only stopped, it is begun again.
   BorrowedThread(const RemoteProcess& process, TracedThread* thread, const BorrowedCode& code, const ThreadState& state,
-                 Deadline deadline);
+                 bool begin_again, Deadline deadline);
 
   // Gives it back, if that was not done.
   ~BorrowedThread();
@@ -59,13 +64,15 @@ class BorrowedThread {
   // Calls a function on a stack that ends at `stack_top`. `threads_made`: how many threads it started.
   Outcome Call(uint64_t function, const Arguments& arguments, uint64_t stack_top, int* threads_made);
 
-  // Restores it, and lets it go. Where it waited in the kernel it waits on, for the rest of its time.
+  // Restores it, and lets it go. Where it waited in the kernel it waits on.
   void GiveBack();
 
  private:
   user_regs_struct RegistersFor(uint64_t pc, uint64_t sp) const;
   bool Start(const user_regs_struct& registers);
-  Outcome RunToSyscallStop();
+  Outcome RunToSyscallStop(user_regs_struct* registers);
+  Outcome LeaveEntry(uint64_t frame);
+  bool IsPending(int signal) const;
   bool HasWaitingSignal() const;
   bool StopForGood();
 
@@ -76,9 +83,11 @@ class BorrowedThread {
   ThreadState going_on_;     // from where it goes on by itself
   bool is_restartable_;      // the kernel has it begin its call again, or go on with it
   const Deadline deadline_;
-  uint64_t own_frame_ = 0;  // address of the frame on its own stack
-  bool is_masked_ = false;  // signals are held back
+  uint64_t own_frame_ = 0;   // address of the frame on its own stack
+  bool is_started_ = false;  // it was made to run something; signals are held back
   bool is_given_back_ = false;
+  bool is_at_entry_ = false;  // of a system call. There the number of the call is fixed: none may be skipped, because a
+                              // seccomp filter is then asked about call -1
   TracedThread::Event stopped_by_ = TracedThread::Event::kStop;
 };
 

@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -42,8 +44,9 @@ constexpr char kMemoryFileName[] = "libcgoprof.so";
 static_assert(sizeof(AttachMailbox) <= kNameAt && kNameAt + sizeof(kMemoryFileName) <= kThreadAt);
 
 constexpr char kLost[] = "LOST";
+constexpr char kZombie[] = "ZOMBIE";
 
-constexpr auto kStopPatience = std::chrono::seconds(5);    // for a thread to stop, which takes microseconds
+constexpr auto kStopPatience = std::chrono::seconds(1);    // for a thread to stop, which takes microseconds
 constexpr auto kCallPatience = std::chrono::seconds(2);    // for all that a borrowed thread does
 constexpr auto kLookPause = std::chrono::milliseconds(2);  // between looks at all threads
 
@@ -51,7 +54,12 @@ uint64_t NanosecondsSince(Clock::time_point start) {
   return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start).count());
 }
 
-NativeError ErrorOf(int64_t result) { return {"NO_MEMORY", strerror(static_cast<int>(-result))}; }
+// What it means that the kernel refuses a call in the target.
+NativeError ErrorOf(const char* call, int64_t result) {
+  const int error = static_cast<int>(-result);
+  if (error == EPERM || error == EACCES || error == ENOSYS) return {"FORBIDDEN", call};
+  return {"NO_MEMORY", strerror(error)};
+}
 
 std::string BoundedText(const char* text, size_t size) { return SafeText({text, strnlen(text, size)}); }
 
@@ -92,6 +100,7 @@ class Injector {
 
  private:
   NativeError Attach();
+  NativeError TryToAttach();
   NativeError ReadLibrary();
   NativeError StartThread();
   std::vector<pid_t> RankedThreads() const;
@@ -123,7 +132,15 @@ class Injector {
   int32_t library_fd_ = -1;  // the target's
 };
 
+// Whatever goes wrong in a process that ends or executes another program meanwhile, that is why.
 NativeError Injector::Attach() {
+  const std::string identity = target_.process().Identity();
+  NativeError error = TryToAttach();
+  const bool is_gone = identity.empty() || target_.process().Identity() != identity;
+  return error && error.code != kZombie && is_gone ? NativeError{"GONE", ""} : error;
+}
+
+NativeError Injector::TryToAttach() {
   const ProcessLock lock(request_.pid);
   if (!lock.Take()) return {"LIBRARY", "busy"};
   if (NativeError error = target_.Inspect()) return error;
@@ -148,6 +165,7 @@ NativeError Injector::StartThread() {
   do {
     for (const pid_t tid : RankedThreads()) {
       if (!target_.IsSame()) return {"GONE", ""};
+      if (Clock::now() >= deadline) break;
       switch (TryThread(tid)) {
         case Try::kStarted:
           return {};
@@ -170,6 +188,7 @@ NativeError Injector::StartThread() {
 std::vector<pid_t> Injector::RankedThreads() const {
   std::vector<std::pair<int, pid_t>> ranked;
   for (const pid_t tid : target_.process().Threads()) {
+    if (!target_.process().IsSleeping(tid)) continue;
     const auto parked = target_.process().Parked(tid);
     const int rank = parked ? RankSafePoint(target_.safe_points(), *parked) : -1;
     if (rank >= 0) ranked.emplace_back(rank, tid);
@@ -192,6 +211,11 @@ Try Injector::TryThread(pid_t tid) {
   thread.Interrupt();
   Event event = Event::kSignal;
   while ((event = thread.Wait(Clock::now() + kStopPatience)) == Event::kSignal) thread.Run(thread.signal());
+  if (event == Event::kTimeout) {
+    // It cannot be let go as long as it does not stop; the kernel does that when this thread of ours ends.
+    failure_ = {"NO_SAFE_POINT", std::to_string(target_.process().Threads().size())};
+    return Try::kFailed;
+  }
   if (event != Event::kStop) return Try::kNotThere;
   const Clock::time_point stopped_at = Clock::now();
   ThreadState state;
@@ -213,7 +237,8 @@ Try Injector::UseStopped(TracedThread* thread, const ThreadState& state) {
     return Try::kNotThere;
   }
   // From here on it is given back properly, whatever is found.
-  BorrowedThread borrowed(process, thread, target_.code(), state, Clock::now() + kCallPatience);
+  const bool begin_again = BeginsAgain(target_.safe_points(), state.registers.rip);
+  BorrowedThread borrowed(process, thread, target_.code(), state, begin_again, Clock::now() + kCallPatience);
   if (!IsAtSafePoint(state) || !target_.IsSame()) return Try::kNotThere;
   if ((failure_ = CheckSeccomp(thread->tid()))) return Try::kFailed;
   if (!borrowed.Begin()) return Try::kNotThere;
@@ -234,10 +259,17 @@ void Injector::CleanUp(BorrowedThread* borrowed) const {
 }
 
 bool Injector::IsAtSafePoint(const ThreadState& state) const {
+  constexpr uint64_t kMostStackBytes = 1 << 20;  // of a thread that waits; in deeper ones nobody looks
   const user_regs_struct& r = state.registers;
+  const SafePoints& points = target_.safe_points();
   const ParkedCall call = {static_cast<int64_t>(r.orig_rax), {r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9}, r.rsp, r.rip};
-  return RankSafePoint(target_.safe_points(), call) >= 0 &&
-         IsOnSystemStack(target_.safe_points().mappings, r.rsp, r.fs_base, BorrowedThread::kStackBytes);
+  if (RankSafePoint(points, call) < 0) return false;
+  const AddressRange used = UsedSystemStack(points.mappings, r.rsp, r.fs_base, BorrowedThread::kStackBytes);
+  const uint64_t bytes = used.end - used.start;
+  if (bytes == 0 || bytes > kMostStackBytes) return false;
+  std::vector<uint64_t> words(bytes / sizeof(uint64_t));
+  return target_.process().ReadMemory(used.start, words.data(), words.size() * sizeof(uint64_t)) &&
+         !SpeaksAgainst(points, words, target_.code().restorer);
 }
 
 NativeError Injector::CheckSeccomp(pid_t tid) const {
@@ -272,7 +304,7 @@ NativeError Injector::Prepare(BorrowedThread* borrowed) {
   const uint64_t flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
   if (NativeError error = Call(borrowed, SYS_mmap, {0, kAreaBytes, rights, flags, ~uint64_t{0}, 0}, &area))
     return error;
-  if (area < 0) return ErrorOf(area);
+  if (area < 0) return ErrorOf("mmap", area);
   area_ = static_cast<uint64_t>(area);
   if (needs_library()) {
     if (NativeError error = BringLibrary(borrowed)) return error;
@@ -287,7 +319,7 @@ NativeError Injector::BringLibrary(BorrowedThread* borrowed) {
   const Arguments arguments = {0,           library_->load_pages_bytes,         PROT_READ | PROT_EXEC,
                                MAP_PRIVATE, static_cast<uint64_t>(library_fd_), library_->load_pages_offset};
   if (NativeError error = Call(borrowed, SYS_mmap, arguments, &code)) return error;
-  if (code < 0) return ErrorOf(code);
+  if (code < 0) return ErrorOf("mmap", code);
   load_code_ = static_cast<uint64_t>(code);
   return {};
 }
@@ -301,14 +333,37 @@ NativeError Injector::MakeMemoryFile(BorrowedThread* borrowed) {
     if (fd != -EINVAL) break;
     if (NativeError error = Call(borrowed, SYS_memfd_create, {name, flags}, &fd)) return error;
   }
-  if (fd < 0) return ErrorOf(fd);
+  if (fd < 0) return ErrorOf("memfd_create", fd);
   library_fd_ = static_cast<int32_t>(fd);
   return {};
 }
 
+// Whether that is an empty file of memory of our name, and nothing else. The number was the target's word.
+bool IsOurMemoryFile(int fd) {
+  struct stat info = {};
+  char name[64] = {};
+  const std::string link = "/proc/self/fd/" + std::to_string(fd);
+  const std::string expected = std::string("/memfd:") + kMemoryFileName;
+  return fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_nlink == 0 && info.st_size == 0 &&
+         readlink(link.c_str(), name, sizeof(name) - 1) > 0 && strncmp(name, expected.c_str(), expected.size()) == 0;
+}
+
+// Opened without being opened first: it may be anything.
+int OpenMemoryFile(pid_t pid, int32_t number) {
+  const std::string path = "/proc/" + std::to_string(pid) + "/fd/" + std::to_string(number);
+  const int place = open(path.c_str(), O_PATH | O_CLOEXEC);
+  if (place < 0) return -1;
+  const bool is_ours = IsOurMemoryFile(place);
+  const std::string again = "/proc/self/fd/" + std::to_string(place);
+  const int fd = is_ours ? open(again.c_str(), O_WRONLY | O_CLOEXEC | O_NONBLOCK) : -1;
+  const int error = is_ours ? errno : ENOENT;
+  close(place);
+  errno = error;
+  return fd;
+}
+
 NativeError Injector::FillMemoryFile() const {
-  const std::string path = "/proc/" + std::to_string(request_.pid) + "/fd/" + std::to_string(library_fd_);
-  const int fd = open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  const int fd = OpenMemoryFile(request_.pid, library_fd_);
   if (fd < 0) return {"NO_MEMORY", strerror(errno)};
   const std::string& bytes = library_->bytes;
   size_t written = 0;
@@ -361,9 +416,10 @@ NativeError Injector::StartWorker(BorrowedThread* borrowed) {
   }
 }
 
-// Sets a word of the mailbox to 1.
+// Sets a word of the mailbox to 1, if it still is one.
 void Injector::Tell(uint64_t offset) const {
   const uint32_t one = 1;
+  if (!target_.IsSame()) return;
   target_.process().WriteMemory(area_ + offset, &one, sizeof(one));
 }
 
@@ -400,9 +456,30 @@ NativeError Injector::ReadAnswer(const AttachMailbox& mailbox) {
   return {"LIBRARY", failure};
 }
 
+// A tool that is put to sleep at its terminal would leave a thread of the target stopped.
+class StaysAwake {
+ public:
+  StaysAwake() {
+    struct sigaction ignore = {};
+    ignore.sa_handler = SIG_IGN;
+    for (size_t i = 0; i < kCount; ++i) sigaction(kSignals[i], &ignore, &before_[i]);
+  }
+  ~StaysAwake() {
+    for (size_t i = 0; i < kCount; ++i) sigaction(kSignals[i], &before_[i], nullptr);
+  }
+  StaysAwake(const StaysAwake&) = delete;
+  StaysAwake& operator=(const StaysAwake&) = delete;
+
+ private:
+  static constexpr int kSignals[] = {SIGTSTP, SIGTTIN, SIGTTOU};
+  static constexpr size_t kCount = sizeof(kSignals) / sizeof(kSignals[0]);
+  struct sigaction before_[kCount] = {};
+};
+
 }  // namespace
 
 AttachResult AttachTo(const AttachRequest& request) {
+  const StaysAwake awake;
   AttachResult result;
   std::thread([&] { result = Injector(request).Run(); }).join();
   return result;

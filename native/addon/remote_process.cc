@@ -117,6 +117,12 @@ std::vector<pid_t> RemoteProcess::Threads() const {
   return threads;
 }
 
+bool RemoteProcess::IsSleeping(pid_t tid) const {
+  const std::string stat = ReadFile("task/" + std::to_string(tid) + "/stat").value_or("");
+  const size_t name_end = stat.rfind(')');
+  return name_end != std::string::npos && stat.compare(name_end, 3, ") S") == 0;
+}
+
 std::optional<ParkedCall> RemoteProcess::Parked(pid_t tid) const {
   return ParseParkedCall(ReadFile("task/" + std::to_string(tid) + "/syscall").value_or(""));
 }

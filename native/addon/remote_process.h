@@ -54,6 +54,9 @@ class RemoteProcess {
 
   std::vector<pid_t> Threads() const;
 
+  // Waits in the kernel, and can be woken: state S, proc(5). Neither runs nor waits for a disk.
+  bool IsSleeping(pid_t tid) const;
+
   // nullopt where the thread runs, is gone, or may not be looked at.
   std::optional<ParkedCall> Parked(pid_t tid) const;
 

@@ -1,13 +1,13 @@
 // Which threads of a process may be borrowed to call pthread_create, and thereby malloc: those that surely hold no lock
 // of the allocator's or the loader's, and are not within either.
 //
-// A thread qualifies that waits in the kernel, for something that neither of the two ever waits for:
-//   - one in Go's own code, on the stack that the system gave it (a g0 stack): the scheduler's idle threads, and
-//   sysmon.
-//     Goroutine stacks are left alone: they are small, and Go's signal handlers do not run on them either;
-//   - one in C code, in a call that waits for input, time or events. In futex only where the word that it waits on
-//   cannot
-//     be one of the allocator's or the loader's locks.
+// A thread qualifies that waits in the kernel, for something that neither of the two ever waits for: in Go's own code
+// (the scheduler's idle threads, sysmon), or in C code in a call that waits for input, time or events. In C, futex
+// counts only where the word that it waits on cannot be one of their locks, nor one on the thread's own stack: so libc
+// waits, with a lock held, where all threads are to change their user.
+//
+// It must be on the stack that the system gave it: goroutine stacks are small, and Go's signal handlers do not run on
+// them either. It must have room there, and not be in a signal handler, which may have interrupted whatever there is.
 #ifndef CGOPROF_ADDON_SAFE_POINT_H_
 #define CGOPROF_ADDON_SAFE_POINT_H_
 
@@ -32,18 +32,29 @@ struct SafePoints {
   std::vector<RemoteMapping> mappings;
   // Whether code at an address is Go's.
   std::function<bool(uint64_t pc)> is_go;
-  // Of libc, the loader, and whatever else defines malloc: whose code may hold a lock, or whose data are locks.
+  // Of libc, the loader, and whatever else defines malloc: whose data are locks.
   std::vector<AddressRange> allocator_and_loader;
-  // malloc is libc's own, so that where its locks lie is known.
-  bool libc_allocates = true;
+  // Of those the loader and the allocators that are not libc: whose code may hold a lock wherever it waits.
+  AddressRange loader;
+  std::vector<AddressRange> other_allocators;
 };
 
 // How good a thread is that waits in `call`: the lower the better; -1: not at all.
 int RankSafePoint(const SafePoints& points, const ParkedCall& call);
 
-// Whether `sp` lies on the stack that the system gave the thread, with `room` bytes below it: the main thread's, or one
-// that ends in the thread's own descriptor, to which FS points.
-bool IsOnSystemStack(const std::vector<RemoteMapping>& mappings, uint64_t sp, uint64_t fs_base, uint64_t room);
+// Whether a call that the kernel ends with EINTR, although the thread was only stopped, is to be begun again. Go's own
+// code asks the time and begins again by itself.
+bool BeginsAgain(const SafePoints& points, uint64_t pc);
+
+// The part of a thread's stack that is in use, from its stack pointer on. Empty if that is not the stack that the
+// system gave the thread, with `room` bytes left below: the main thread's, or one that ends in the thread's own
+// descriptor, to which FS points.
+AddressRange UsedSystemStack(const std::vector<RemoteMapping>& mappings, uint64_t sp, uint64_t fs_base, uint64_t room);
+
+// Whether the used part of a stack (`words`, from the stack pointer on) speaks against borrowing its thread: it holds
+// the return address of a signal handler, `restorer`; or, near the stack pointer, one into the code of an allocator
+// that is not libc's.
+bool SpeaksAgainst(const SafePoints& points, const std::vector<uint64_t>& words, uint64_t restorer);
 
 }  // namespace cgoprof
 

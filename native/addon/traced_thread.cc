@@ -45,7 +45,7 @@ TracedThread::Event TracedThread::Wait(Deadline deadline) {
   constexpr int kSyscallStop = SIGTRAP | 0x80;
   int status = 0;
   pid_t waited = 0;
-  for (int round = 0; (waited = waitpid(tid_, &status, __WALL | WNOHANG)) == 0; ++round) {
+  for (int round = 0; (waited = waitpid(tid_, &status, __WALL | __WNOTHREAD | WNOHANG)) == 0; ++round) {
     if (std::chrono::steady_clock::now() >= deadline) return Event::kTimeout;
     Pause(round);
   }
@@ -94,8 +94,16 @@ bool TracedThread::SetSignalMask(uint64_t mask) const {
   return Ptrace(PTRACE_SETSIGMASK, tid_, sizeof(mask), PointerArg(&mask)) == 0;
 }
 
-void TracedThread::Detach() {
-  if (traced_) Ptrace(PTRACE_DETACH, tid_, 0, 0);
+bool TracedThread::IsFault() const {
+  siginfo_t info = {};
+  // Above 0 is what the kernel sends by itself: faults, but also a timer's SIGALRM.
+  return Ptrace(PTRACE_GETSIGINFO, tid_, 0, PointerArg(&info)) == 0 && info.si_code > 0 &&
+         (signal_ == SIGSEGV || signal_ == SIGBUS || signal_ == SIGFPE || signal_ == SIGILL || signal_ == SIGTRAP ||
+          signal_ == SIGSYS);
+}
+
+void TracedThread::Detach(int signal) {
+  if (traced_) Ptrace(PTRACE_DETACH, tid_, 0, static_cast<uint64_t>(signal));
   traced_ = false;
 }
 

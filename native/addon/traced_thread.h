@@ -36,6 +36,9 @@ class TracedThread {
   pid_t tid() const { return tid_; }
   int signal() const { return signal_; }
 
+  // Whether its own instructions, or its system call, raised that signal.
+  bool IsFault() const;
+
   // Begins to trace it; it goes on running. 0, or an errno.
   int Seize();
 
@@ -56,8 +59,8 @@ class TracedThread {
   bool SetExtended(const std::string& extended) const;
   bool SetSignalMask(uint64_t mask) const;
 
-  // Lets it go for good.
-  void Detach();
+  // Lets it go for good, with a signal that it was about to get.
+  void Detach(int signal = 0);
 
  private:
   const pid_t tid_;

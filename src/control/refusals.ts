@@ -40,6 +40,14 @@ const CODES: Readonly<Partial<Record<AttachErrorCode, (detail: string) => Words>
     why: 'its threads have shadow stacks, which a thread that is made to call a function would break',
     hint: `${RUN_INSTEAD} Or without them: GLIBC_TUNABLES=glibc.cpu.x86_shstk=off.`,
   }),
+  SANITIZER: (detail) => ({
+    why: `it was built with a sanitizer that must know of every thread (${detail})`,
+    hint: 'Build it without -fsanitize=thread or memory.',
+  }),
+  FORBIDDEN: (detail) => ({
+    why: `the kernel forbids it ${detail}, which attaching takes`,
+    hint: `A seccomp filter, a security module or the setting vm.memfd_noexec does that. ${RUN_INSTEAD}`,
+  }),
   SECCOMP_FORBIDS: (detail) => {
     const call = /^\d+$/.test(detail) ? `system call ${detail}` : detail;
     return {
@@ -64,8 +72,8 @@ const CODES: Readonly<Partial<Record<AttachErrorCode, (detail: string) => Words>
     hint: 'Try again.',
   }),
   LOST: () => ({
-    why: 'a thread was started in it to load the library, but nothing was heard of it',
-    hint: "Run 'cgoprof ps' in a moment to see whether it is profiled.",
+    why: 'a thread of it was to load the library, but nothing was heard of that; one may be held up',
+    hint: "Run 'cgoprof ps' in a moment to see whether it is profiled; do not try again before it works as usual.",
   }),
 };
 

@@ -42,6 +42,8 @@ const CODES: Record<AttachErrorCode, readonly [detail: string, why: RegExp, hint
   MUSL: ['/lib/ld-musl-x86_64.so.1', /^its C library is not glibc: \/lib\/ld-musl/, /glibc/],
   LIBC: ['pthread_create', /^pthread_create is not found in its C library/, /cgoprof run/],
   SHADOW_STACK: ['', /shadow stacks/, /x86_shstk=off/],
+  SANITIZER: ['__tsan_init', /must know of every thread \(__tsan_init\)$/, /without -fsanitize/],
+  FORBIDDEN: ['memfd_create', /^the kernel forbids it memfd_create/, /memfd_noexec/],
   SECCOMP_FORBIDS: ['memfd_create', /^its seccomp filter forbids memfd_create/, /Allow memfd_create/],
   SECCOMP_UNKNOWN: ['', /filter that we may not read; some end the process/, /sudo cgoprof attach 10.*--trust-seccomp/],
   NO_SAFE_POINT: ['7', /may be stopped \(of 7\)$/, /^Nothing has changed in it/],
@@ -50,7 +52,7 @@ const CODES: Record<AttachErrorCode, readonly [detail: string, why: RegExp, hint
   LOADER: ['libc.so.6: version GLIBC_9 not found', /^its loader could not load the library: libc.so.6/, /cgoprof run/],
   LIBRARY: ['busy', /^somebody else is attaching/, /again/],
   BUSY: ['', /loader’s lock/, /again/],
-  LOST: ['', /nothing was heard of it$/, /cgoprof ps/],
+  LOST: ['', /nothing was heard of that/, /cgoprof ps/],
 };
 
 describe('a code of the addon', () => {

@@ -4,18 +4,23 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <string>
 #include <thread>
 #include <tuple>
+#include <utility>
 
+#include "../temp_file.h"
 #include "addon/remote_process.h"
 
 // The calls by which the injector reaches into another process go through here (-Wl,--wrap): the kill_at-th of them
@@ -53,14 +58,14 @@ namespace {
 // A program that runs until the end of its scope, or ends by itself if it was disturbed.
 class Program {
  public:
-  explicit Program(const std::string& kind) {
+  explicit Program(const std::string& kind, const std::string& argument = "", const char* program = PARKED_PROGRAM) {
     int ends[2];
     EXPECT_EQ(pipe2(ends, O_CLOEXEC), 0);
     pid_ = fork();
     if (pid_ == 0) {
       dup2(ends[1], STDOUT_FILENO);
       prctl(PR_SET_PDEATHSIG, SIGKILL);
-      execl(PARKED_PROGRAM, PARKED_PROGRAM, kind.c_str(), nullptr);
+      execl(program, program, kind.c_str(), argument.c_str(), nullptr);
       _exit(127);
     }
     close(ends[1]);
@@ -101,7 +106,7 @@ AttachRequest RequestFor(pid_t pid) {
   request.pid = pid;
   request.library_path = STAND_IN_LIBRARY;
   request.rate = 4099;
-  request.deadline = std::chrono::seconds(10);
+  request.deadline = std::chrono::seconds(3);
   return request;
 }
 
@@ -191,6 +196,123 @@ TEST_P(Killed, AtAnyStepItLeavesTheTargetAliveAndAttachable) {
     EXPECT_EQ(program.Stop(), "") << "after a kill at step " << step;
   }
   EXPECT_GT(kills, 10);
+}
+
+// ---- seccomp ----
+
+using FilteredWait = std::tuple<const char*, const char*>;
+class Filtered : public testing::TestWithParam<FilteredWait> {};
+INSTANTIATE_TEST_SUITE_P(, Filtered,
+                         testing::Combine(testing::Values("nanosleep", "futex", "poll", "epoll", "read"),
+                                          testing::Values("kill", "trap", "errno")),
+                         [](const auto& info) {
+                           return std::string(std::get<0>(info.param)) + "_" + std::get<1>(info.param);
+                         });
+
+// No call of a number that is none is ever made, not even by the way.
+TEST_P(Filtered, WaitsAreGoneOnWithAsIfNothingHadBeen) {
+  const auto [kind, filter] = GetParam();
+  Program program(kind, filter);
+  for (int round = 0; round < 3; ++round) {
+    ASSERT_EQ(Shown(AttachTo(RequestFor(program.pid()))), " ");
+    LetItWait();
+  }
+  EXPECT_EQ(program.Stop(), "");
+}
+
+// As by somebody who may not read filters.
+std::string AttachUnprivileged(const AttachRequest& request) {
+  int ends[2];
+  EXPECT_EQ(pipe2(ends, O_CLOEXEC), 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+    __user_cap_data_struct data[2] = {};
+    syscall(SYS_capget, &header, data);
+    data[0].effective &= ~(1u << CAP_SYS_ADMIN);
+    syscall(SYS_capset, &header, data);
+    const std::string shown = Shown(AttachTo(request));
+    _exit(write(ends[1], shown.data(), shown.size()) < 0);
+  }
+  close(ends[1]);
+  char text[256];
+  const ssize_t length = read(ends[0], text, sizeof(text));
+  close(ends[0]);
+  waitpid(child, nullptr, 0);
+  return {text, static_cast<size_t>(std::max<ssize_t>(length, 0))};
+}
+
+TEST(Seccomp, AFilterThatCannotBeReadIsNotTried) {
+  Program program("nanosleep", "kill");
+  EXPECT_EQ(AttachUnprivileged(RequestFor(program.pid())), "SECCOMP_UNKNOWN ");
+}
+
+TEST(Seccomp, WhatAFilterForbidsIsSaidAndNothingIsLeft) {
+  for (const auto& [filter, shown] :
+       {std::pair("memfd-trap", "SECCOMP_FORBIDS memfd_create"), std::pair("no-threads", "NO_MEMORY pthread_create")}) {
+    Program program("poll", filter);
+    const RemoteProcess process(program.pid());
+    AttachRequest request = RequestFor(program.pid());
+    request.trust_seccomp = true;
+    EXPECT_EQ(AttachUnprivileged(request), shown);  // what libc keeps for its next thread is there from now on
+    const std::string before = process.ReadFile("maps").value();
+    const size_t files = CountOf(program.pid(), "fd");
+    EXPECT_EQ(AttachUnprivileged(request), shown);
+    EXPECT_EQ(process.ReadFile("maps").value(), before) << filter;
+    EXPECT_EQ(before.find("memfd"), std::string::npos) << filter;
+    EXPECT_EQ(CountOf(program.pid(), "fd"), files) << filter;
+    LetItWait();
+    EXPECT_EQ(program.Stop(), "") << filter;
+  }
+}
+
+// ---- Awkward programs ----
+
+TEST(Awkward, ThreadsMayBeHavingTheirUserChanged) {
+  Program program("setxid", "", AWKWARD_PROGRAM);
+  for (int round = 0; round < 50; ++round) {
+    const AttachResult result = AttachTo(RequestFor(program.pid()));
+    EXPECT_EQ(Shown(result), " ") << "round " << round;
+  }
+  std::this_thread::sleep_for(std::chrono::seconds(3));  // it takes a while to be sure that it hangs
+  EXPECT_EQ(program.Stop(), "");
+}
+
+TEST(Awkward, AThreadThatWaitsForTheOthersToChangeTheirUserIsNotUsed) {
+  Program program("setxid-waits", "", AWKWARD_PROGRAM);
+  AttachRequest request = RequestFor(program.pid());
+  request.deadline = std::chrono::milliseconds(500);
+  EXPECT_EQ(Shown(AttachTo(request)), "NO_SAFE_POINT 2");
+  std::this_thread::sleep_for(std::chrono::seconds(3));
+  EXPECT_EQ(program.Stop(), "");
+}
+
+TEST(Awkward, AThreadThatWaitsInASignalHandlerIsNotUsed) {
+  Program program("handler", "", AWKWARD_PROGRAM);
+  AttachRequest request = RequestFor(program.pid());
+  request.deadline = std::chrono::milliseconds(500);
+  EXPECT_EQ(Shown(AttachTo(request)), "NO_SAFE_POINT 3");
+  std::this_thread::sleep_for(std::chrono::seconds(3));
+  EXPECT_EQ(program.Stop(), "");
+}
+
+TEST(Awkward, AStackWithoutRoomIsNotUsed) {
+  Program program("small-stack", "", AWKWARD_PROGRAM);
+  AttachRequest request = RequestFor(program.pid());
+  request.deadline = std::chrono::milliseconds(500);
+  EXPECT_EQ(Shown(AttachTo(request)), "NO_SAFE_POINT 2");
+  LetItWait();
+  EXPECT_EQ(program.Stop(), "");
+}
+
+TEST(Awkward, NoFileButOursIsWritten) {
+  const std::string content = "somebody else's";
+  const TempFile victim(content);
+  Program program("swap", victim.path(), AWKWARD_PROGRAM);
+  for (int round = 0; round < 20; ++round) AttachTo(RequestFor(program.pid()));
+  char read_back[64] = {};
+  EXPECT_EQ(pread(victim.fd(), read_back, sizeof(read_back), 0), static_cast<ssize_t>(content.size()));
+  EXPECT_EQ(read_back, content);
 }
 
 TEST(Injector, SaysWhatTheLibrarySays) {

@@ -1,13 +1,18 @@
 // A program of one thread that waits in the kernel, again and again, with known values in all its registers: whoever
 // borrows the thread must give it back with every one of them, and must not end the wait early.
 //
-//   parked nanosleep | futex | poll | epoll | epoll-may-end-early | read | spin
+//   parked nanosleep | futex | poll | epoll | epoll-may-end-early | read | spin  [FILTER]
+//
+// FILTER: a seccomp filter. kill, trap, errno: what it answers to calls that it does not know, of any number that is
+// none; memfd-trap: raises SIGSYS for memfd_create; no-threads: fails clone.
 //
 // `spin` never waits. Nor does the kernel begin epoll_wait again by itself after somebody stopped the thread. Ends,
 // with a line that says what was changed, when anything was; runs for ever otherwise.
 #define _GNU_SOURCE
 #include <errno.h>
+#include <linux/filter.h>
 #include <linux/futex.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdint.h>
@@ -15,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <time.h>
@@ -113,7 +119,30 @@ static struct Wait Prepare(const char* kind, int epoll, int timer) {
   return (struct Wait){SYS_read, sizeof(expirations)};
 }
 
+// Answers `action` to calls from `first` on up to `last`.
+static void Forbid(uint32_t first, uint32_t last, uint32_t action) {
+  struct sock_filter rules[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0), BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, first, 0, 2),
+                                BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, last, 1, 0), BPF_STMT(BPF_RET | BPF_K, action),
+                                BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+  struct sock_fprog program = {sizeof(rules) / sizeof(rules[0]), rules};
+  prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) exit(4);
+}
+
+static void SetFilter(const char* filter) {
+  const uint32_t none = 1000, last = 0xffffffff;
+  if (strcmp(filter, "kill") == 0) Forbid(none, last, SECCOMP_RET_KILL_PROCESS);
+  if (strcmp(filter, "trap") == 0) Forbid(none, last, SECCOMP_RET_TRAP);
+  if (strcmp(filter, "errno") == 0) Forbid(none, last, SECCOMP_RET_ERRNO | EPERM);
+  if (strcmp(filter, "memfd-trap") == 0) Forbid(SYS_memfd_create, SYS_memfd_create, SECCOMP_RET_TRAP);
+  if (strcmp(filter, "no-threads") == 0) {
+    Forbid(SYS_clone, SYS_clone, SECCOMP_RET_ERRNO | EAGAIN);
+    Forbid(SYS_clone3, SYS_clone3, SECCOMP_RET_ERRNO | ENOSYS);
+  }
+}
+
 int main(int argc, char** argv) {
+  if (argc > 2) SetFilter(argv[2]);
   const char* kind = argc > 1 ? argv[1] : "";
   const int epoll = epoll_create1(0), timer = timerfd_create(CLOCK_MONOTONIC, 0);
   const uint32_t mxcsr = 0x1f80 | 0x2000;  // rounds down

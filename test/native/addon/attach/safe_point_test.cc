@@ -5,6 +5,8 @@
 #include <linux/futex.h>
 #include <sys/syscall.h>
 
+#include <utility>
+
 namespace cgoprof {
 namespace {
 
@@ -80,24 +82,103 @@ TEST(SafePoint, AThreadThatMayWaitForTheAllocatorIsNone) {
 
 TEST(SafePoint, WhereAnotherAllocatorsLocksLieIsNotKnown) {
   SafePoints points = Points();
-  points.libc_allocates = false;
+  points.other_allocators = {{0x7f0000400000, 0x7f0000410000}};
   EXPECT_EQ(RankSafePoint(points, Parked(SYS_futex, kCCode, kHeap + 0x50000, FUTEX_WAIT_PRIVATE)), -1);
   EXPECT_GE(RankSafePoint(points, Parked(SYS_futex, kGoCode, kHeap + 0x50000, FUTEX_WAIT_PRIVATE)), 0);
   EXPECT_GE(RankSafePoint(points, Parked(SYS_poll, kCCode)), 0);
 }
 
+TEST(SafePoint, AThreadThatWaitsOnItsOwnStackMayHaveEverybodyChangeTheirUser) {
+  SafePoints points = Points();
+  points.mappings.push_back(Mapped(kStack, 0x20000, "rw-"));
+  ParkedCall call = Parked(SYS_futex, kLibcCode, kStack + 0x18000, FUTEX_WAIT_PRIVATE);
+  call.sp = kStack + 0x17f00;
+  EXPECT_EQ(RankSafePoint(points, call), -1);
+  call.sp = kHeap;
+  EXPECT_GE(RankSafePoint(points, call), 0);
+  call.pc = kGoCode;
+  call.sp = kStack + 0x17f00;
+  EXPECT_GE(RankSafePoint(points, call), 0);
+}
+
+TEST(SafePoint, TheLoadersCodeAndAnotherAllocatorsAreNone) {
+  SafePoints points = Points();
+  points.mappings.push_back(Mapped(0x7f0000400000, 0x10000, "r-x", "/ld.so"));
+  points.loader = {0x7f0000400000, 0x7f0000410000};
+  EXPECT_EQ(RankSafePoint(points, Parked(SYS_read, 0x7f0000400100)), -1);
+  std::swap(points.loader, points.other_allocators.emplace_back());
+  EXPECT_EQ(RankSafePoint(points, Parked(SYS_read, 0x7f0000400100)), -1);
+  EXPECT_GE(RankSafePoint(points, Parked(SYS_read, kLibcCode)), 0);
+}
+
+TEST(SafePoint, CallsWithASignalMaskOfTheirOwnAreNone) {
+  const auto rank = [](int64_t number, int mask_at, uint64_t mask) {
+    ParkedCall call = Parked(number, kLibcCode);
+    call.arguments[mask_at] = mask;
+    return Rank(call);
+  };
+  for (const auto& [number, mask_at] :
+       {std::pair<int64_t, int>{SYS_epoll_pwait, 4}, {SYS_ppoll, 3}, {SYS_pselect6, 5}}) {
+    EXPECT_GE(rank(number, mask_at, 0), 0) << number;
+    EXPECT_EQ(rank(number, mask_at, kHeap), -1) << number;
+  }
+  EXPECT_EQ(Rank(Parked(SYS_rt_sigsuspend, kLibcCode, kHeap)), -1);
+}
+
+TEST(SafePoint, AWaitThatMayGrowComesLast) {
+  ParkedCall limited = Parked(SYS_epoll_wait, kLibcCode), endless = limited;
+  limited.arguments[3] = 1000;
+  endless.arguments[3] = 0xffffffff;
+  EXPECT_LT(Rank(endless), Rank(Parked(SYS_read, kLibcCode)));
+  EXPECT_LT(Rank(Parked(SYS_read, kLibcCode)), Rank(limited));
+  limited.number = endless.number = 441;  // epoll_pwait2
+  limited.arguments[3] = kHeap;
+  endless.arguments[3] = 0;
+  EXPECT_LT(Rank(endless), Rank(limited));
+}
+
+TEST(SafePoint, OnlyGoBeginsAgainByItself) {
+  EXPECT_FALSE(BeginsAgain(Points(), kGoCode));
+  EXPECT_TRUE(BeginsAgain(Points(), kLibcCode));
+}
+
 TEST(SystemStack, EndsInTheThreadsDescriptorOrIsTheMainThreads) {
-  const std::vector<RemoteMapping> mappings = {Mapped(kStack, 0x20000, "rw-"), Mapped(kStack + 0x20000, 0x1000, "---"),
-                                               Mapped(kStack + 0x21000, 0x20000, "rw-"),
-                                               Mapped(0x7ffff0000000, 0x21000, "rw-", "[stack]")};
+  std::vector<RemoteMapping> mappings = {
+      Mapped(kStack - 0x1000, 0x1000, "---"), Mapped(kStack, 0x20000, "rw-"), Mapped(kStack + 0x20000, 0x1000, "---"),
+      Mapped(kStack + 0x21000, 0x20000, "rw-"), Mapped(0x7ffff0000000, 0x21000, "rw-", "[stack]")};
   const uint64_t descriptor = kStack + 0x1ff00;
-  EXPECT_TRUE(IsOnSystemStack(mappings, kStack + 0x10000, descriptor, 0x10000));
-  EXPECT_FALSE(IsOnSystemStack(mappings, kStack + 0x10000, descriptor, 0x10001));
-  EXPECT_FALSE(IsOnSystemStack(mappings, kStack + 0x1ff80, descriptor, 0x100));  // above it
-  EXPECT_FALSE(IsOnSystemStack(mappings, kStack + 0x31000, descriptor, 0x100));  // another stack
-  EXPECT_FALSE(IsOnSystemStack(mappings, kStack + 0x20800, descriptor, 0x100));  // a guard page
-  EXPECT_FALSE(IsOnSystemStack(mappings, 0x1000, descriptor, 0));
-  EXPECT_TRUE(IsOnSystemStack(mappings, 0x7ffff0020000, descriptor, 0x1000));
+  const auto used = [&](uint64_t sp, uint64_t room) {
+    const AddressRange range = UsedSystemStack(mappings, sp, descriptor, room);
+    return range.end - range.start;
+  };
+  EXPECT_EQ(used(kStack + 0x10000, 0x10000), 0xff00u);
+  EXPECT_EQ(used(kStack + 0x10000, 0x10001), 0u);
+  EXPECT_EQ(used(kStack + 0x1ff80, 0x100), 0u);  // above it
+  EXPECT_EQ(used(kStack + 0x31000, 0x100), 0u);  // another stack
+  EXPECT_EQ(used(kStack + 0x20800, 0x100), 0u);  // a guard page
+  EXPECT_EQ(used(0x1000, 0), 0u);
+  EXPECT_EQ(used(0x7ffff0020000, 0x1000), 0x1000u);
+  // Where the stack begins is not seen without a guard: little of it must be in use then.
+  mappings.erase(mappings.begin());
+  EXPECT_EQ(used(kStack + 0x10000, 0x10000), 0u);
+  EXPECT_EQ(used(kStack + 0x1ff00 - 0x4000, 0x10000), 0x4000u);
+  mappings[0].inode = 1;
+  EXPECT_EQ(used(kStack + 0x1ff00 - 0x4000, 0x10000), 0u);
+}
+
+TEST(StackWords, OfASignalHandlerOrAnAllocatorSpeakAgainstIt) {
+  constexpr uint64_t kRestorer = kLibcCode + 0x40;
+  SafePoints points = Points();
+  points.other_allocators = {{0x7f0000400000, 0x7f0000410000}};
+  std::vector<uint64_t> words(1000, kHeap);
+  EXPECT_FALSE(SpeaksAgainst(points, words, kRestorer));
+  words[999] = kRestorer;
+  EXPECT_TRUE(SpeaksAgainst(points, words, kRestorer));
+  words[999] = 0x7f0000400100;  // far above: long over, perhaps
+  EXPECT_FALSE(SpeaksAgainst(points, words, kRestorer));
+  words[127] = 0x7f0000400100;
+  EXPECT_TRUE(SpeaksAgainst(points, words, kRestorer));
+  EXPECT_FALSE(SpeaksAgainst(points, {}, kRestorer));
 }
 
 }  // namespace
