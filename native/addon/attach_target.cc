@@ -18,6 +18,9 @@ namespace {
 
 constexpr char kLibraryName[] = "libcgoprof.so";
 
+// mov $15, %rax; syscall: as libc's and Go's are written. Debuggers know them by it.
+constexpr std::string_view kRestorer("\x48\xc7\xc0\x0f\x00\x00\x00\x0f\x05", 9);
+
 bool Contains(const std::string& text, const char* part) { return text.find(part) != std::string::npos; }
 
 bool IsMusl(const std::string& path) {
@@ -71,7 +74,7 @@ NativeError AttachTarget::CheckState() const {
 NativeError AttachTarget::CheckExecutable() {
   identity_ = process_.Identity();
   if (!process_.ReadFile("maps")) return SystemError(errno);
-  safe_points_.mappings = process_.Mappings();
+  RefreshMappings();
   const auto [error, info] = InspectExecutable(("/proc/" + std::to_string(process_.pid()) + "/exe").c_str());
   if (error) return error.code == "ENOENT" ? NativeError{"GONE", ""} : NativeError{"NOT_PERMITTED", error.message};
   if (info.machine != "amd64") return {"MACHINE", info.machine};
@@ -130,7 +133,6 @@ NativeError AttachTarget::FindFunctions() {
 
 NativeError AttachTarget::FindCode() {
   constexpr std::string_view kSystemCall("\x0f\x05\xc3", 3);
-  constexpr std::string_view kRestorer("\x48\xc7\xc0\x0f\x00\x00\x00\x0f\x05", 9);
   constexpr uint64_t kMostTextBytes = 64 << 20;
   for (const RemoteMapping& mapping : safe_points_.mappings) {
     if (!mapping.executable || !libc_->Contains(mapping.start) || mapping.end - mapping.start > kMostTextBytes)
@@ -187,6 +189,20 @@ void AttachTarget::FindGo() {
   executable_ = ElfFile::Open(path, &ignored);
   if (executable_ != nullptr && IsGoImage(*executable_)) go_ = GoPclntab::Open(*executable_, &ignored);
   safe_points_.is_go = [this](uint64_t pc) { return IsGo(pc); };
+}
+
+void AttachTarget::RefreshMappings() {
+  safe_points_.mappings = process_.Mappings();
+  safe_points_.code.clear();
+  for (const RemoteMapping& mapping : safe_points_.mappings) {
+    if (mapping.executable) safe_points_.code.push_back({mapping.start, mapping.end});
+  }
+  safe_points_.is_restorer = [this](uint64_t pc) { return IsRestorer(pc); };
+}
+
+bool AttachTarget::IsRestorer(uint64_t pc) const {
+  char bytes[kRestorer.size()];
+  return process_.ReadMemory(pc, bytes, sizeof(bytes)) && std::string_view(bytes, sizeof(bytes)) == kRestorer;
 }
 
 bool AttachTarget::IsGo(uint64_t pc) {

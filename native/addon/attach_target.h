@@ -42,7 +42,7 @@ class AttachTarget {
   const SafePoints& safe_points() const { return safe_points_; }
 
   // Reads the mappings again: threads that were started since have their stacks in them.
-  void RefreshMappings() { safe_points_.mappings = process_.Mappings(); }
+  void RefreshMappings();
 
   // Still the program that was inspected, not another one that it executed meanwhile.
   bool IsSame() const { return process_.Identity() == identity_; }
@@ -56,6 +56,7 @@ class AttachTarget {
   NativeError FindLibrary();
   void FindGo();
   bool IsGo(uint64_t pc);
+  bool IsRestorer(uint64_t pc) const;
 
   const RemoteProcess process_;
   std::string identity_;

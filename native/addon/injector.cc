@@ -269,7 +269,7 @@ bool Injector::IsAtSafePoint(const ThreadState& state) const {
   if (bytes == 0 || bytes > kMostStackBytes) return false;
   std::vector<uint64_t> words(bytes / sizeof(uint64_t));
   return target_.process().ReadMemory(used.start, words.data(), words.size() * sizeof(uint64_t)) &&
-         !SpeaksAgainst(points, words, target_.code().restorer);
+         !SpeaksAgainst(points, words);
 }
 
 NativeError Injector::CheckSeccomp(pid_t tid) const {
@@ -314,7 +314,10 @@ NativeError Injector::Prepare(BorrowedThread* borrowed) {
 
 NativeError Injector::BringLibrary(BorrowedThread* borrowed) {
   if (NativeError error = MakeMemoryFile(borrowed)) return error;
-  if (NativeError error = FillMemoryFile()) return error;
+  if (NativeError error = FillMemoryFile()) {
+    library_fd_ = -1;  // it may be somebody else's by now: not for us to close
+    return error;
+  }
   int64_t code = 0;
   const Arguments arguments = {0,           library_->load_pages_bytes,         PROT_READ | PROT_EXEC,
                                MAP_PRIVATE, static_cast<uint64_t>(library_fd_), library_->load_pages_offset};

@@ -123,10 +123,11 @@ AddressRange UsedSystemStack(const std::vector<RemoteMapping>& mappings, uint64_
   return has_guard || fs_base - sp <= kLittle ? AddressRange{sp, fs_base} : AddressRange{};
 }
 
-bool SpeaksAgainst(const SafePoints& points, const std::vector<uint64_t>& words, uint64_t restorer) {
+bool SpeaksAgainst(const SafePoints& points, const std::vector<uint64_t>& words) {
   constexpr size_t kNear = 128;
   const auto near_end = words.begin() + static_cast<ptrdiff_t>(std::min(words.size(), kNear));
-  return std::find(words.begin(), words.end(), restorer) != words.end() ||
+  const auto is_restorer = [&](uint64_t word) { return Holds(points.code, word) && points.is_restorer(word); };
+  return std::any_of(words.begin(), words.end(), is_restorer) ||
          std::any_of(words.begin(), near_end, [&](uint64_t word) { return Holds(points.other_allocators, word); });
 }
 

@@ -30,6 +30,10 @@ struct AddressRange {
 
 struct SafePoints {
   std::vector<RemoteMapping> mappings;
+  // Of those the executable ones.
+  std::vector<AddressRange> code;
+  // Whether code at an address is what signal handlers return to: a call of rt_sigreturn.
+  std::function<bool(uint64_t pc)> is_restorer;
   // Whether code at an address is Go's.
   std::function<bool(uint64_t pc)> is_go;
   // Of libc, the loader, and whatever else defines malloc: whose data are locks.
@@ -52,9 +56,9 @@ bool BeginsAgain(const SafePoints& points, uint64_t pc);
 AddressRange UsedSystemStack(const std::vector<RemoteMapping>& mappings, uint64_t sp, uint64_t fs_base, uint64_t room);
 
 // Whether the used part of a stack (`words`, from the stack pointer on) speaks against borrowing its thread: it holds
-// the return address of a signal handler, `restorer`; or, near the stack pointer, one into the code of an allocator
-// that is not libc's.
-bool SpeaksAgainst(const SafePoints& points, const std::vector<uint64_t>& words, uint64_t restorer);
+// the return address of a signal handler; or, near the stack pointer, one into the code of an allocator that is not
+// libc's.
+bool SpeaksAgainst(const SafePoints& points, const std::vector<uint64_t>& words);
 
 }  // namespace cgoprof
 

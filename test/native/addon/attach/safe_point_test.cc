@@ -169,16 +169,18 @@ TEST(SystemStack, EndsInTheThreadsDescriptorOrIsTheMainThreads) {
 TEST(StackWords, OfASignalHandlerOrAnAllocatorSpeakAgainstIt) {
   constexpr uint64_t kRestorer = kLibcCode + 0x40;
   SafePoints points = Points();
+  points.code = {{kLibcCode, kLibcCode + 0x1000}};
+  points.is_restorer = [](uint64_t pc) { return pc == kRestorer || pc == kHeap; };
   points.other_allocators = {{0x7f0000400000, 0x7f0000410000}};
-  std::vector<uint64_t> words(1000, kHeap);
-  EXPECT_FALSE(SpeaksAgainst(points, words, kRestorer));
+  std::vector<uint64_t> words(1000, kHeap);  // no code, whatever it looks like
+  EXPECT_FALSE(SpeaksAgainst(points, words));
   words[999] = kRestorer;
-  EXPECT_TRUE(SpeaksAgainst(points, words, kRestorer));
+  EXPECT_TRUE(SpeaksAgainst(points, words));
   words[999] = 0x7f0000400100;  // far above: long over, perhaps
-  EXPECT_FALSE(SpeaksAgainst(points, words, kRestorer));
+  EXPECT_FALSE(SpeaksAgainst(points, words));
   words[127] = 0x7f0000400100;
-  EXPECT_TRUE(SpeaksAgainst(points, words, kRestorer));
-  EXPECT_FALSE(SpeaksAgainst(points, {}, kRestorer));
+  EXPECT_TRUE(SpeaksAgainst(points, words));
+  EXPECT_FALSE(SpeaksAgainst(points, {}));
 }
 
 }  // namespace
