@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "preload/loaded_library.h"
+#include "preload/loader_lock.h"
 #include "preload/proc_stat.h"
 #include "preload/real_alloc.h"
 #include "preload/text.h"
@@ -46,7 +47,8 @@ void* Find(const link_map& library, const char* name) {
 }  // namespace
 
 uint64_t BytesInUse() {
-  const link_map* const allocator = FindReal("malloc").library;
+  const link_map* allocator = nullptr;  // never unloaded
+  UnderLoaderLock([](void* found) { *static_cast<const link_map**>(found) = FindReal("malloc").library; }, &allocator);
   if (allocator == nullptr) return kUnknownBytes;
   using Mallinfo2 = Account (*)();
   if (void* const function = Find(*allocator, "mallinfo2")) {

@@ -12,6 +12,7 @@
 
 #include "preload/hook.h"
 #include "preload/loaded_library.h"
+#include "preload/loader_lock.h"
 #include "preload/probe.h"
 #include "preload/real_alloc.h"
 #include "preload/recorder.h"
@@ -155,6 +156,7 @@ template <size_t kIndex>
 CGOPROF_SLOW void SampledRelease(void* block, uintptr_t second, uintptr_t third) {
   ForgetBlock(block);
   real_release[kIndex](block, second, third);
+  thread_state.released = nullptr;
 }
 
 template <size_t kIndex>
@@ -281,7 +283,13 @@ const link_map* FindAllocator() {
 bool AllocatorHasFunctions() { return FindAllocator() != nullptr; }
 
 void HookAllocatorFunctions() {
-  const link_map* const allocator = FindAllocator();
+  const link_map* allocator = nullptr;  // never unloaded
+  const auto find = [](void* found) { *static_cast<const link_map**>(found) = FindAllocator(); };
+  // In a constructor nobody else is at work on the libraries.
+  if (!IsAttached())
+    find(&allocator);
+  else
+    UnderLoaderLock(find, &allocator);
   if (allocator == nullptr) return;
   // The releases first: a block whose allocation is recorded must not go past them. Then from the innermost out, so
   // that whatever comes to one that is hooked already is found to do so, and not hooked as well.

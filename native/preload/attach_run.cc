@@ -63,9 +63,9 @@ bool hooks_are_in;
 
 bool PutHooksIn() {
   if (hooks_are_in) return RedirectAgain();
-  hooks_are_in = true;
   if (!HookMallocFamily()) return false;
   HookAllocatorFunctions();
+  hooks_are_in = true;  // all of them: a child that was forked before does the above once more
   return true;
 }
 
@@ -126,7 +126,8 @@ const char* Attach(AttachMailbox* mailbox) {
 
 const char* Detach() {
   const RecordingState state = RecorderState();
-  if (state != kRecording && state != kPaused) return "not-attached";
+  const bool failed_before = state == kDetached && hooks_are_in;
+  if (state != kRecording && state != kPaused && !failed_before) return "not-attached";
   StopRecording();
   return TakeHooksOut() ? nullptr : "relocations";
 }

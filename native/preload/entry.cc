@@ -12,6 +12,7 @@
 #include "preload/allocator_functions.h"
 #include "preload/attach_run.h"
 #include "preload/environment.h"
+#include "preload/fork_wiped.h"
 #include "preload/go_program.h"
 #include "preload/raw_syscall.h"
 #include "preload/real_alloc.h"
@@ -45,6 +46,8 @@ bool IsChosen(const Settings& settings, bool is_go) {
 }
 
 __attribute__((constructor)) void Load() {
+  // Before anything is stored there that a child must not inherit. Where it fails PrepareRecorder says so.
+  WipeOnFork(&fork_wiped);
   NoteHowLoaded();
   if (IsAttached()) NoteEarlierCopy();
   Settings settings;

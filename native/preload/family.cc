@@ -74,16 +74,25 @@ class FamilyRedirections {
 
 const char* ResolveMallocFamily() {
   if (resolved) return nullptr;
-  if (FindReal("malloc").library == _r_debug.r_map) return "own-malloc";
-  UnderLoaderLock([](void*) { resolved = ResolveInRunningProcess(); }, nullptr);
-  return resolved ? nullptr : "relocations";
+  const char* why = "relocations";
+  UnderLoaderLock(
+      [](void* word) {
+        if (FindReal("malloc").library == _r_debug.r_map)
+          *static_cast<const char**>(word) = "own-malloc";
+        else
+          resolved = ResolveInRunningProcess();
+      },
+      &why);
+  return resolved ? nullptr : why;
 }
 
 bool HookMallocFamily() {
-  FindHooks();
   FamilyRedirections family;
-  UnderLoaderLock([](void* found) { static_cast<FamilyRedirections*>(found)->Find(); }, &family);
-  return family.Redirect();
+  const auto find = [](void* found) {
+    FindHooks();
+    static_cast<FamilyRedirections*>(found)->Find();
+  };
+  return UnderLoaderLock(find, &family) && family.Redirect();
 }
 
 }  // namespace cgoprof

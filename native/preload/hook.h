@@ -28,6 +28,7 @@
     const bool was_live = (old_block) != nullptr && MayBeSampled(old_block) && TakeBlock(old_block, &taken); \
     const bool is_known = IsReleasedAlready(old_block) || was_live;                                          \
     void* const moved = reallocate;                                                                          \
+    thread_state.released = nullptr;                                                                         \
     if (was_live) SettleMovedBlock(old_block, taken, moved, size);                                           \
     if (!is_known && (moved != nullptr || (size) == 0)) CountUnknownFree();                                  \
     if (sampled && moved != nullptr) RecordAlloc(moved, size, CGOPROF_HOOK_FRAME());                         \

@@ -43,6 +43,7 @@ CGOPROF_SLOW int SampledPosixMemalign(void** out, size_t alignment, size_t size)
 CGOPROF_SLOW void SampledFree(void* block) {
   ForgetBlock(block);
   real.free(block);
+  thread_state.released = nullptr;
 }
 
 void Free(void* block) {

@@ -8,6 +8,7 @@
 
 #include "preload/fork_wiped.h"
 #include "preload/raw_syscall.h"
+#include "preload/recorder.h"
 
 // glibc's since 2.3.2, what pthread_atfork comes to.
 extern "C" int __register_atfork(void (*prepare)(), void (*parent)(), void (*child)(), void* dso_handle);
@@ -40,10 +41,12 @@ void BeforeFork() {
   }
 }
 
+// The child is not recorded, unless somebody attaches to it, who need not wait for the end of its parent's gap then.
+void AfterForkInChild() { thread_state.bytes_to_sample = 0; }
+
 struct Call {
   void (*action)(void* argument);
   void* argument;
-  int naps;
 };
 
 enum Answer : int { kNotYet = 1, kDone = 2 };  // either way, no further library
@@ -52,19 +55,21 @@ enum Answer : int { kNotYet = 1, kDone = 2 };  // either way, no further library
 int DoOnce(struct dl_phdr_info*, size_t, void* argument) {
   Call* const call = static_cast<Call*>(argument);
   __atomic_store_n(&fork_wiped.holding_loader, 1, __ATOMIC_SEQ_CST);
-  if (IsSet(&fork_wiped.forks) && call->naps++ < kMostNaps) return kNotYet;
+  if (IsSet(&fork_wiped.forks)) return kNotYet;
   call->action(call->argument);
   return kDone;
 }
 
 }  // namespace
 
-void UnderLoaderLock(void (*action)(void* argument), void* argument) {
+bool UnderLoaderLock(void (*action)(void* argument), void* argument) {
   static bool registered;
-  if (!registered) registered = __register_atfork(&BeforeFork, &EndFork, nullptr, &__dso_handle) == 0;
-  Call call = {action, argument, 0};
-  while (dl_iterate_phdr(&DoOnce, &call) == kNotYet) Nap();
+  if (!registered) registered = __register_atfork(&BeforeFork, &EndFork, &AfterForkInChild, &__dso_handle) == 0;
+  Call call = {action, argument};
+  int answer = kNotYet;
+  for (int i = 0; i < kMostNaps && (answer = dl_iterate_phdr(&DoOnce, &call)) == kNotYet; i++) Nap();
   __atomic_store_n(&fork_wiped.holding_loader, 0, __ATOMIC_SEQ_CST);
+  return answer == kDone;
 }
 
 }  // namespace cgoprof

@@ -8,8 +8,9 @@ namespace cgoprof {
 // that dl_iterate_phdr takes: never to be called from a hook, whose thread may hold it.
 //
 // Nor may the process fork meanwhile, as glibc's child keeps that lock as it was, held by a thread that it does not
-// have: forks wait until the action is over, for a second or so at most.
-void UnderLoaderLock(void (*action)(void* argument), void* argument);
+// have: forks wait until the action is over, for a second or so at most, and it waits for them. False: a fork was under
+// way all that time, and nothing was done.
+bool UnderLoaderLock(void (*action)(void* argument), void* argument);
 
 }  // namespace cgoprof
 

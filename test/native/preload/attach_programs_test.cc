@@ -90,6 +90,20 @@ TEST(Attach, WhatIsAskedAtTheWrongTimeIsAnsweredInAWord) {
   EXPECT_EQ(run.Read().header.sample_rate, 4999u);
 }
 
+TEST(Attach, ChildrenThatAreForkedMeanwhileAreWhole) {
+  for (int round = 0; round < 5; ++round) {
+    const ProgramRun run = RunBare({"attach_fork_during"});
+    ASSERT_TRUE(run.Succeeded()) << run.status() << run.Output();
+  }
+}
+
+TEST(Attach, MayBeUndoneOnceThatIsPossible) {
+  const ProgramRun run = RunBare({"attach_undone_late"});
+  ASSERT_TRUE(run.Succeeded()) << run.status() << run.Output();
+  EXPECT_EQ(run.Output(), "without a descriptor: relocations\nhooks: 1, then 0\n");
+  EXPECT_EQ(run.Read().header.counters[kUnknownFrees], 1u);
+}
+
 TEST(Attach, OfTwoCopiesTheFirstActs) {
   const ProgramRun run = RunBare({"attach_two_copies"});
   ASSERT_TRUE(run.Succeeded()) << run.status() << run.Output();
