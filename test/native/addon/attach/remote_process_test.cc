@@ -78,12 +78,13 @@ TEST(RemoteProcess, ReadsThisOne) {
 
 TEST(RemoteImage, FindsTheFunctionsThatTheLoaderFinds) {
   const RemoteProcess process(getpid());
+  void* const libc = dlopen("libc.so.6", RTLD_LAZY | RTLD_NOLOAD);  // not what a sanitizer puts in front of it
   int found = 0;
   for (const RemoteImage& image : FindImages(process, process.Mappings())) {
     if (image.FindFunction("gnu_get_libc_version") == 0) continue;
     ++found;
     for (const char* name : {"pthread_create", "pthread_detach", "dlopen", "dlerror", "munmap", "getpid"}) {
-      EXPECT_EQ(image.FindFunction(name), reinterpret_cast<uint64_t>(dlsym(RTLD_DEFAULT, name))) << name;
+      EXPECT_EQ(image.FindFunction(name), reinterpret_cast<uint64_t>(dlsym(libc, name))) << name;
     }
     EXPECT_EQ(image.FindFunction("no_such_function"), 0u);
     EXPECT_EQ(image.FindFunction(""), 0u);
