@@ -48,6 +48,11 @@ uint64_t FindIn(const std::vector<RemoteImage>& images, const std::string& libra
 
 }  // namespace
 
+AttachTarget::AttachTarget(pid_t pid) : process_(pid), identity_(process_.Identity()) {
+  safe_points_.is_go = [this](uint64_t pc) { return IsGo(pc); };
+  safe_points_.is_restorer = [this](uint64_t pc) { return IsRestorer(pc); };
+}
+
 NativeError AttachTarget::Inspect() {
   if (NativeError error = CheckState()) return error;
   if (NativeError error = CheckExecutable()) return error;
@@ -72,9 +77,7 @@ NativeError AttachTarget::CheckState() const {
 }
 
 NativeError AttachTarget::CheckExecutable() {
-  identity_ = process_.Identity();
-  if (!process_.ReadFile("maps")) return SystemError(errno);
-  RefreshMappings();
+  if (!RefreshMappings()) return SystemError(errno);
   const auto [error, info] = InspectExecutable(("/proc/" + std::to_string(process_.pid()) + "/exe").c_str());
   if (error) return error.code == "ENOENT" ? NativeError{"GONE", ""} : NativeError{"NOT_PERMITTED", error.message};
   if (info.machine != "amd64") return {"MACHINE", info.machine};
@@ -161,14 +164,13 @@ NativeError AttachTarget::FindLibrary() {
     for (const char* sanitizer : {"__tsan_init", "__msan_init"}) {
       if (image.FindFunction(sanitizer) != 0) return {"SANITIZER", sanitizer};
     }
-    const bool is_libc = &image == libc_;
-    const bool is_loader = IsLoader(image);
-    const bool allocates =
-        !is_libc && !is_loader && image.FindFunction("malloc") != 0 && image.FindFunction("free") != 0;
     const AddressRange range = {image.start(), image.end()};
-    if (is_libc || is_loader || allocates) safe_points_.allocator_and_loader.push_back(range);
-    if (is_loader) safe_points_.loader = range;
-    if (allocates) safe_points_.other_allocators.push_back(range);
+    if (&image == libc_)
+      safe_points_.libc = range;
+    else if (IsLoader(image))
+      safe_points_.loader = range;
+    else if (image.FindFunction("malloc") != 0 && image.FindFunction("free") != 0)
+      safe_points_.other_allocators.push_back(range);
   }
   return {};
 }
@@ -188,16 +190,17 @@ void AttachTarget::FindGo() {
   }
   executable_ = ElfFile::Open(path, &ignored);
   if (executable_ != nullptr && IsGoImage(*executable_)) go_ = GoPclntab::Open(*executable_, &ignored);
-  safe_points_.is_go = [this](uint64_t pc) { return IsGo(pc); };
 }
 
-void AttachTarget::RefreshMappings() {
-  safe_points_.mappings = process_.Mappings();
+bool AttachTarget::RefreshMappings() {
+  const auto maps = process_.ReadFile("maps");
+  if (!maps) return false;
+  safe_points_.mappings = ParseMappings(*maps);
   safe_points_.code.clear();
   for (const RemoteMapping& mapping : safe_points_.mappings) {
     if (mapping.executable) safe_points_.code.push_back({mapping.start, mapping.end});
   }
-  safe_points_.is_restorer = [this](uint64_t pc) { return IsRestorer(pc); };
+  return true;
 }
 
 bool AttachTarget::IsRestorer(uint64_t pc) const {

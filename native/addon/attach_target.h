@@ -31,7 +31,9 @@ struct AttachFunctions {
 
 class AttachTarget {
  public:
-  explicit AttachTarget(pid_t pid) : process_(pid) {}
+  explicit AttachTarget(pid_t pid);
+  AttachTarget(const AttachTarget&) = delete;
+  AttachTarget& operator=(const AttachTarget&) = delete;
 
   // Finds out all of the above. An AttachErrorCode and its detail, or no error.
   NativeError Inspect();
@@ -41,10 +43,11 @@ class AttachTarget {
   const BorrowedCode& code() const { return code_; }
   const SafePoints& safe_points() const { return safe_points_; }
 
-  // Reads the mappings again: threads that were started since have their stacks in them.
-  void RefreshMappings();
+  // Reads the mappings again: threads that were started since have their stacks in them. False: they cannot be read,
+  // errno says why, and those that are known stay.
+  bool RefreshMappings();
 
-  // Still the program that was inspected, not another one that it executed meanwhile.
+  // Still the program that it was when this was made, not another one that it executed meanwhile.
   bool IsSame() const { return process_.Identity() == identity_; }
 
  private:
@@ -59,7 +62,7 @@ class AttachTarget {
   bool IsRestorer(uint64_t pc) const;
 
   const RemoteProcess process_;
-  std::string identity_;
+  const std::string identity_;
   std::string interpreter_;
   std::vector<RemoteImage> images_;
   const RemoteImage* libc_ = nullptr;

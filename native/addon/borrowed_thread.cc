@@ -58,18 +58,14 @@ BorrowedThread::BorrowedThread(const RemoteProcess& process, TracedThread* threa
   registers->orig_rax = kNoSystemCall;
 }
 
-BorrowedThread::~BorrowedThread() { GiveBack(); }
-
-bool BorrowedThread::IsPending(int signal) const {
-  return (strtoull(process_.StatusField(thread_->tid(), "SigPnd").c_str(), nullptr, 16) & Bit(signal)) != 0;
+// SigPnd: the thread's own; ShdPnd: those of the process. As a mask.
+uint64_t BorrowedThread::PendingSignals(const char* whose) const {
+  return strtoull(process_.StatusField(thread_->tid(), whose).c_str(), nullptr, 16);
 }
 
 // One that is not held back, and so would be delivered now.
 bool BorrowedThread::HasWaitingSignal() const {
-  const auto field = [&](const char* name) {
-    return strtoull(process_.StatusField(thread_->tid(), name).c_str(), nullptr, 16);
-  };
-  return ((field("SigPnd") | field("ShdPnd")) & ~state_.signal_mask) != 0;
+  return ((PendingSignals("SigPnd") | PendingSignals("ShdPnd")) & ~state_.signal_mask) != 0;
 }
 
 bool BorrowedThread::Begin() {
@@ -129,7 +125,7 @@ BorrowedThread::Outcome BorrowedThread::SystemCall(int64_t number, const Argumen
            registers.rsp != own_frame_);
   *result = static_cast<int64_t>(registers.rax);
   // Where a filter raises SIGSYS the call comes back with its own number, and the signal after that.
-  if (*result != number || !IsPending(SIGSYS)) return Outcome::kDone;
+  if (*result != number || (PendingSignals("SigPnd") & Bit(SIGSYS)) == 0) return Outcome::kDone;
   return RunToSyscallStop(&registers);
 }
 
@@ -178,9 +174,7 @@ bool BorrowedThread::StopForGood() {
   return false;
 }
 
-void BorrowedThread::GiveBack() {
-  if (is_given_back_) return;
-  is_given_back_ = true;
+BorrowedThread::~BorrowedThread() {
   if (stopped_by_ == Event::kGone) return;
   if (stopped_by_ == Event::kTimeout) {
     // It is stopped to be let go: a thread that runs cannot be.

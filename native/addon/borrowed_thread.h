@@ -50,7 +50,7 @@ class BorrowedThread {
   BorrowedThread(const RemoteProcess& process, TracedThread* thread, const BorrowedCode& code, const ThreadState& state,
                  bool begin_again, Deadline deadline);
 
-  // Gives it back, if that was not done.
+  // Gives it back: restores it, and lets it go. Where it waited in the kernel it waits on.
   ~BorrowedThread();
   BorrowedThread(const BorrowedThread&) = delete;
   BorrowedThread& operator=(const BorrowedThread&) = delete;
@@ -64,15 +64,12 @@ class BorrowedThread {
   // Calls a function on a stack that ends at `stack_top`. `threads_made`: how many threads it started.
   Outcome Call(uint64_t function, const Arguments& arguments, uint64_t stack_top, int* threads_made);
 
-  // Restores it, and lets it go. Where it waited in the kernel it waits on.
-  void GiveBack();
-
  private:
   user_regs_struct RegistersFor(uint64_t pc, uint64_t sp) const;
   bool Start(const user_regs_struct& registers);
   Outcome RunToSyscallStop(user_regs_struct* registers);
   Outcome LeaveEntry(uint64_t frame);
-  bool IsPending(int signal) const;
+  uint64_t PendingSignals(const char* whose) const;
   bool HasWaitingSignal() const;
   bool StopForGood();
 
@@ -83,9 +80,8 @@ class BorrowedThread {
   ThreadState going_on_;     // from where it goes on by itself
   bool is_restartable_;      // the kernel has it begin its call again, or go on with it
   const Deadline deadline_;
-  uint64_t own_frame_ = 0;   // address of the frame on its own stack
-  bool is_started_ = false;  // it was made to run something; signals are held back
-  bool is_given_back_ = false;
+  uint64_t own_frame_ = 0;    // address of the frame on its own stack
+  bool is_started_ = false;   // it was made to run something; signals are held back
   bool is_at_entry_ = false;  // of a system call. There the number of the call is fixed: none may be skipped, because a
                               // seccomp filter is then asked about call -1
   TracedThread::Event stopped_by_ = TracedThread::Event::kStop;

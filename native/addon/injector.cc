@@ -134,10 +134,8 @@ class Injector {
 
 // Whatever goes wrong in a process that ends or executes another program meanwhile, that is why.
 NativeError Injector::Attach() {
-  const std::string identity = target_.process().Identity();
   NativeError error = TryToAttach();
-  const bool is_gone = identity.empty() || target_.process().Identity() != identity;
-  return error && error.code != kZombie && is_gone ? NativeError{"GONE", ""} : error;
+  return error && error.code != kZombie && !target_.IsSame() ? NativeError{"GONE", ""} : error;
 }
 
 NativeError Injector::TryToAttach() {
@@ -164,8 +162,7 @@ NativeError Injector::StartThread() {
   Deadline refresh = Clock::now() + kMappingsAge;
   do {
     for (const pid_t tid : RankedThreads()) {
-      if (!target_.IsSame()) return {"GONE", ""};
-      if (Clock::now() >= deadline) break;
+      if (Clock::now() >= deadline || !target_.IsSame()) break;
       switch (TryThread(tid)) {
         case Try::kStarted:
           return {};
@@ -180,7 +177,6 @@ NativeError Injector::StartThread() {
     target_.RefreshMappings();
     refresh = Clock::now() + kMappingsAge;
   } while (Clock::now() < deadline && target_.IsSame());
-  if (!target_.IsSame()) return {"GONE", ""};
   return {"NO_SAFE_POINT", std::to_string(target_.process().Threads().size())};
 }
 
@@ -433,7 +429,7 @@ NativeError Injector::AwaitAnswer() {
   bool told = false;
   for (;;) {
     AttachMailbox mailbox;
-    if (!target_.process().Read(area_, &mailbox)) return {target_.IsSame() ? kLost : "GONE", ""};
+    if (!target_.process().Read(area_, &mailbox)) return {kLost, ""};
     if (mailbox.progress >= kMailDone) return ReadAnswer(mailbox);
     const Deadline now = Clock::now();
     if (now >= deadline && !told) Tell(offsetof(AttachMailbox, cancelled));

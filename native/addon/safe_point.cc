@@ -45,18 +45,13 @@ bool IsFutexWait(const ParkedCall& call) {
   return call.number == SYS_futex && (operation == FUTEX_WAIT || operation == FUTEX_WAIT_BITSET);
 }
 
-bool IsInAllocatorOrLoader(const SafePoints& points, uint64_t address) {
-  return std::any_of(points.allocator_and_loader.begin(), points.allocator_and_loader.end(),
-                     [&](const AddressRange& range) { return range.Contains(address); });
-}
-
 // Whether a lock of the allocator's or the loader's may lie there. (Nothing lies on the first page: what is called an
 // address here may be any argument of a call that is being gone on with.)
 bool MayBeTheirLock(const SafePoints& points, uint64_t address) {
   if (address < kHeapHeadBytes) return false;
   // Where another allocator's locks lie is not known.
-  return !points.other_allocators.empty() || address % kHeapBytes < kHeapHeadBytes ||
-         IsInAllocatorOrLoader(points, address);
+  return !points.other_allocators.empty() || address % kHeapBytes < kHeapHeadBytes || points.libc.Contains(address) ||
+         points.loader.Contains(address);
 }
 
 bool IsOnOwnStack(const SafePoints& points, const ParkedCall& call) {

@@ -36,10 +36,11 @@ struct SafePoints {
   std::function<bool(uint64_t pc)> is_restorer;
   // Whether code at an address is Go's.
   std::function<bool(uint64_t pc)> is_go;
-  // Of libc, the loader, and whatever else defines malloc: whose data are locks.
-  std::vector<AddressRange> allocator_and_loader;
-  // Of those the loader and the allocators that are not libc: whose code may hold a lock wherever it waits.
+  // Among their data are locks.
+  AddressRange libc;
   AddressRange loader;
+  // What defines malloc beside libc. Where its locks lie is not known; its code, and the loader's, may hold one
+  // wherever it waits.
   std::vector<AddressRange> other_allocators;
 };
 

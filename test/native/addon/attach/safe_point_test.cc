@@ -30,7 +30,7 @@ SafePoints Points() {
                      Mapped(kHeap, 0x100000, "rw-"), Mapped(kLibcCode, 0x200000, "r-x", "/libc.so.6"),
                      Mapped(kLibcData, 0x10000, "rw-", "/libc.so.6")};
   points.is_go = [](uint64_t pc) { return pc >= 0x400000 && pc < 0x500000; };
-  points.allocator_and_loader = {{kLibcCode, kLibcData + 0x10000}};
+  points.libc = {kLibcCode, kLibcData + 0x10000};
   return points;
 }
 
