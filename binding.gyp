@@ -21,6 +21,7 @@
         "native/addon/go_pclntab.cc",
         "native/addon/injector.cc",
         "native/addon/input_file.cc",
+        "native/addon/memory_file.cc",
         "native/addon/memory_image.cc",
         "native/addon/native_symbols.cc",
         "native/addon/remote_image.cc",

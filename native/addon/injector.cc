@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -19,6 +18,7 @@
 
 #include "addon/attach_library.h"
 #include "addon/attach_target.h"
+#include "addon/memory_file.h"
 #include "addon/safe_text.h"
 #include "addon/seccomp_filter.h"
 
@@ -112,7 +112,6 @@ class Injector {
   NativeError Prepare(BorrowedThread* borrowed);
   NativeError BringLibrary(BorrowedThread* borrowed);
   NativeError MakeMemoryFile(BorrowedThread* borrowed);
-  NativeError FillMemoryFile() const;
   NativeError PostMail() const;
   NativeError StartWorker(BorrowedThread* borrowed);
   NativeError Call(BorrowedThread* borrowed, int64_t number, const Arguments& arguments, int64_t* result) const;
@@ -310,7 +309,7 @@ NativeError Injector::Prepare(BorrowedThread* borrowed) {
 
 NativeError Injector::BringLibrary(BorrowedThread* borrowed) {
   if (NativeError error = MakeMemoryFile(borrowed)) return error;
-  if (NativeError error = FillMemoryFile()) {
+  if (NativeError error = FillMemoryFile(request_.pid, library_fd_, kMemoryFileName, library_->bytes)) {
     library_fd_ = -1;  // it may be somebody else's by now: not for us to close
     return error;
   }
@@ -335,44 +334,6 @@ NativeError Injector::MakeMemoryFile(BorrowedThread* borrowed) {
   if (fd < 0) return ErrorOf("memfd_create", fd);
   library_fd_ = static_cast<int32_t>(fd);
   return {};
-}
-
-// Whether that is an empty file of memory of our name, and nothing else. The number was the target's word.
-bool IsOurMemoryFile(int fd) {
-  struct stat info = {};
-  char name[64] = {};
-  const std::string link = "/proc/self/fd/" + std::to_string(fd);
-  const std::string expected = std::string("/memfd:") + kMemoryFileName;
-  return fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_nlink == 0 && info.st_size == 0 &&
-         readlink(link.c_str(), name, sizeof(name) - 1) > 0 && strncmp(name, expected.c_str(), expected.size()) == 0;
-}
-
-// Opened without being opened first: it may be anything.
-int OpenMemoryFile(pid_t pid, int32_t number) {
-  const std::string path = "/proc/" + std::to_string(pid) + "/fd/" + std::to_string(number);
-  const int place = open(path.c_str(), O_PATH | O_CLOEXEC);
-  if (place < 0) return -1;
-  const bool is_ours = IsOurMemoryFile(place);
-  const std::string again = "/proc/self/fd/" + std::to_string(place);
-  const int fd = is_ours ? open(again.c_str(), O_WRONLY | O_CLOEXEC | O_NONBLOCK) : -1;
-  const int error = is_ours ? errno : ENOENT;
-  close(place);
-  errno = error;
-  return fd;
-}
-
-NativeError Injector::FillMemoryFile() const {
-  const int fd = OpenMemoryFile(request_.pid, library_fd_);
-  if (fd < 0) return {"NO_MEMORY", strerror(errno)};
-  const std::string& bytes = library_->bytes;
-  size_t written = 0;
-  ssize_t n = 0;
-  while (written < bytes.size() && (n = write(fd, bytes.data() + written, bytes.size() - written)) > 0) {
-    written += static_cast<size_t>(n);
-  }
-  const int error = errno;
-  close(fd);
-  return written == bytes.size() ? NativeError{} : NativeError{"NO_MEMORY", strerror(error)};
 }
 
 NativeError Injector::PostMail() const {
