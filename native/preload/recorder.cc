@@ -160,12 +160,6 @@ void BeginRecording() {
   thread_state.bytes_to_sample = 0;
 }
 
-bool StartRecorder(const SegmentConfig& config, bool is_go) {
-  if (!PrepareRecorder(config, is_go)) return false;
-  BeginRecording();
-  return true;
-}
-
 const char* RecorderFailure() {
   if (!HasWideSwap()) return "processor";
   return recorder.can_fork ? recorder.segment.failure() : "kernel";

@@ -87,9 +87,6 @@ void AbandonRecorder();
 // Records from now on.
 void BeginRecording();
 
-// Prepares and begins.
-bool StartRecorder(const SegmentConfig& config, bool is_go);
-
 // Why the recorder could not be prepared, in a word that the tool knows (src/collect/start-failure.ts).
 const char* RecorderFailure();
 

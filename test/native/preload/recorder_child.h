@@ -18,7 +18,8 @@ inline int InRecordingChild(const cgoprof::SegmentCapacity& capacity,
   TempDir dir;
   const pid_t child = fork();
   if (child == 0) {
-    if (!cgoprof::StartRecorder({dir.path().c_str(), 1, 0, capacity}, /*is_go=*/false)) _exit(2);
+    if (!cgoprof::PrepareRecorder({dir.path().c_str(), 1, 0, capacity}, /*is_go=*/false)) _exit(2);
+    cgoprof::BeginRecording();
     body(*cgoprof::RecorderHeader());
     _exit(testing::Test::HasFailure() ? 1 : 0);
   }

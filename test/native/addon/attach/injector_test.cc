@@ -278,32 +278,23 @@ TEST(Awkward, ThreadsMayBeHavingTheirUserChanged) {
   EXPECT_EQ(program.Stop(), "");
 }
 
+// Nor does the program come to notice that anybody looked, in the time that it may take for that.
+void ExpectNoneIsUsed(const char* kind, const char* threads, std::chrono::milliseconds to_notice) {
+  Program program(kind, "", AWKWARD_PROGRAM);
+  AttachRequest request = RequestFor(program.pid());
+  request.deadline = std::chrono::milliseconds(500);
+  EXPECT_EQ(Shown(AttachTo(request)), std::string("NO_SAFE_POINT ") + threads);
+  std::this_thread::sleep_for(to_notice);
+  EXPECT_EQ(program.Stop(), "");
+}
+
 TEST(Awkward, AThreadThatWaitsForTheOthersToChangeTheirUserIsNotUsed) {
-  Program program("setxid-waits", "", AWKWARD_PROGRAM);
-  AttachRequest request = RequestFor(program.pid());
-  request.deadline = std::chrono::milliseconds(500);
-  EXPECT_EQ(Shown(AttachTo(request)), "NO_SAFE_POINT 2");
-  std::this_thread::sleep_for(std::chrono::seconds(3));
-  EXPECT_EQ(program.Stop(), "");
+  ExpectNoneIsUsed("setxid-waits", "2", std::chrono::seconds(3));
 }
 
-TEST(Awkward, AThreadThatWaitsInASignalHandlerIsNotUsed) {
-  Program program("handler", "", AWKWARD_PROGRAM);
-  AttachRequest request = RequestFor(program.pid());
-  request.deadline = std::chrono::milliseconds(500);
-  EXPECT_EQ(Shown(AttachTo(request)), "NO_SAFE_POINT 3");
-  std::this_thread::sleep_for(std::chrono::seconds(3));
-  EXPECT_EQ(program.Stop(), "");
-}
+TEST(Awkward, AThreadThatWaitsInASignalHandlerIsNotUsed) { ExpectNoneIsUsed("handler", "3", std::chrono::seconds(3)); }
 
-TEST(Awkward, AStackWithoutRoomIsNotUsed) {
-  Program program("small-stack", "", AWKWARD_PROGRAM);
-  AttachRequest request = RequestFor(program.pid());
-  request.deadline = std::chrono::milliseconds(500);
-  EXPECT_EQ(Shown(AttachTo(request)), "NO_SAFE_POINT 2");
-  LetItWait();
-  EXPECT_EQ(program.Stop(), "");
-}
+TEST(Awkward, AStackWithoutRoomIsNotUsed) { ExpectNoneIsUsed("small-stack", "2", std::chrono::milliseconds(60)); }
 
 TEST(Awkward, NoFileButOursIsWritten) {
   const std::string content = "somebody else's";
