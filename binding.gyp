@@ -24,6 +24,7 @@
         "native/addon/memory_file.cc",
         "native/addon/memory_image.cc",
         "native/addon/native_symbols.cc",
+        "native/addon/overwritten_library.cc",
         "native/addon/remote_image.cc",
         "native/addon/remote_process.cc",
         "native/addon/safe_point.cc",

@@ -227,6 +227,7 @@ export type AttachErrorCode =
   | 'LIBC' // glibc, but a function is not found in it. detail: its name
   | 'SHADOW_STACK' // its threads have shadow stacks
   | 'SANITIZER' // it was built with a sanitizer that must know of every thread. detail: a function of it
+  | 'OVERWRITTEN' // the file of a library that it uses was overwritten in place, and the loader looks at all. detail: its path
   | 'SECCOMP_FORBIDS' // detail: name of the system call
   | 'SECCOMP_UNKNOWN' // a filter that we may not read
   | 'NO_SAFE_POINT' // detail: how many threads it has

@@ -10,6 +10,7 @@
 #include <initializer_list>
 
 #include "addon/executable_info.h"
+#include "addon/overwritten_library.h"
 #include "addon/safe_text.h"
 #include "shared/attach_mailbox.h"
 
@@ -172,7 +173,9 @@ NativeError AttachTarget::FindLibrary() {
     else if (image.FindFunction("malloc") != 0 && image.FindFunction("free") != 0)
       safe_points_.other_allocators.push_back(range);
   }
-  return {};
+  // To load it, the loader reads of all the others.
+  const std::string overwritten = functions_.run == 0 ? FindOverwrittenLibrary(process_) : "";
+  return overwritten.empty() ? NativeError{} : NativeError{"OVERWRITTEN", SafeText(overwritten)};
 }
 
 // A program whose Go tables cannot be read has its C threads.

@@ -4,28 +4,33 @@
 #include <string.h>
 
 #include <algorithm>
+#include <string_view>
 
 namespace cgoprof {
 namespace {
 
 constexpr uint32_t kMostHeaders = 64;
 constexpr uint64_t kMostDynamicBytes = 64 << 10;
-constexpr uint32_t kMostChainSteps = 1 << 20;
 
-uint32_t GnuHash(const std::string& name) {
-  uint32_t hash = 5381;
-  for (const char c : name) hash = hash * 33 + static_cast<uint8_t>(c);
-  return hash;
-}
+// As SymbolLookup reads it.
+class ImageMemory {
+ public:
+  explicit ImageMemory(const RemoteProcess& process) : process_(process) {}
 
-uint32_t SysvHash(const std::string& name) {
-  uint32_t hash = 0;
-  for (const char c : name) {
-    hash = (hash << 4) + static_cast<uint8_t>(c);
-    hash = (hash ^ (hash >> 24 & 0xf0)) & 0x0fffffff;
+  template <typename Value>
+  bool Read(uint64_t address, Value* value) const {
+    return process_.Read(address, value);
   }
-  return hash;
-}
+
+  bool HasText(uint64_t address, const char* text) const {
+    const std::string_view wanted(text, strlen(text) + 1);
+    std::string found(wanted.size(), '\0');
+    return process_.ReadMemory(address, found.data(), found.size()) && found == wanted;
+  }
+
+ private:
+  const RemoteProcess& process_;
+};
 
 }  // namespace
 
@@ -69,76 +74,22 @@ bool RemoteImage::ReadDynamic(uint64_t dynamic, uint64_t bytes) {
   const auto address = [&](uint64_t value) { return Contains(value) ? value : value + bias_; };
   for (const Elf64_Dyn& entry : entries) {
     if (entry.d_tag == DT_NULL) break;
-    if (entry.d_tag == DT_SYMTAB) symbols_ = address(entry.d_un.d_ptr);
-    if (entry.d_tag == DT_STRTAB) strings_ = address(entry.d_un.d_ptr);
-    if (entry.d_tag == DT_VERSYM) versions_ = address(entry.d_un.d_ptr);
-    if (entry.d_tag == DT_GNU_HASH) gnu_hash_ = address(entry.d_un.d_ptr);
-    if (entry.d_tag == DT_HASH) sysv_hash_ = address(entry.d_un.d_ptr);
+    if (entry.d_tag == DT_SYMTAB) symbols_.symbols = address(entry.d_un.d_ptr);
+    if (entry.d_tag == DT_STRTAB) symbols_.strings = address(entry.d_un.d_ptr);
+    if (entry.d_tag == DT_VERSYM) symbols_.versions = address(entry.d_un.d_ptr);
+    if (entry.d_tag == DT_GNU_HASH) symbols_.gnu_hash = address(entry.d_un.d_ptr);
+    if (entry.d_tag == DT_HASH) symbols_.sysv_hash = address(entry.d_un.d_ptr);
   }
-  return symbols_ != 0 && strings_ != 0 && (gnu_hash_ != 0 || sysv_hash_ != 0);
-}
-
-// The address of symbol `index`, if it is a function of that name.
-std::optional<uint64_t> RemoteImage::Match(uint32_t index, const std::string& name) const {
-  constexpr uint16_t kHiddenVersion = 0x8000;
-  Elf64_Sym symbol;
-  uint16_t version = 0;
-  std::string found(name.size() + 1, '\0');
-  if (!process_->Read(symbols_ + index * sizeof(symbol), &symbol) || symbol.st_shndx == SHN_UNDEF ||
-      ELF64_ST_TYPE(symbol.st_info) != STT_FUNC ||
-      !process_->ReadMemory(strings_ + symbol.st_name, found.data(), found.size()) || found.back() != '\0' ||
-      found.compare(0, name.size(), name) != 0) {
-    return std::nullopt;
-  }
-  if (versions_ != 0 && process_->Read(versions_ + index * sizeof(version), &version) &&
-      (version & kHiddenVersion) != 0) {
-    return std::nullopt;
-  }
-  const uint64_t address = symbol.st_value + bias_;
-  if (!Contains(address)) return std::nullopt;
-  return address;
-}
-
-// Format: binutils' bfd/elflink.c.
-uint64_t RemoteImage::FindByGnuHash(const std::string& name) const {
-  struct {
-    uint32_t buckets, first, bloom_words, bloom_shift;
-  } header;
-  if (!process_->Read(gnu_hash_, &header) || header.buckets == 0) return 0;
-  const uint32_t hash = GnuHash(name);
-  const uint64_t buckets = gnu_hash_ + sizeof(header) + uint64_t{header.bloom_words} * 8;
-  const uint64_t chain = buckets + uint64_t{header.buckets} * 4;
-  uint32_t index = 0;
-  if (!process_->Read(buckets + uint64_t{hash % header.buckets} * 4, &index) || index < header.first) return 0;
-  for (uint32_t step = 0; step < kMostChainSteps; ++step, ++index) {
-    uint32_t entry = 0;
-    if (!process_->Read(chain + uint64_t{index - header.first} * 4, &entry)) return 0;
-    if ((entry | 1) == (hash | 1)) {
-      if (const auto address = Match(index, name)) return *address;
-    }
-    if ((entry & 1) != 0) return 0;
-  }
-  return 0;
-}
-
-uint64_t RemoteImage::FindBySysvHash(const std::string& name) const {
-  struct {
-    uint32_t buckets, chains;
-  } header;
-  if (!process_->Read(sysv_hash_, &header) || header.buckets == 0) return 0;
-  const uint64_t buckets = sysv_hash_ + sizeof(header);
-  const uint64_t chain = buckets + uint64_t{header.buckets} * 4;
-  uint32_t index = 0;
-  if (!process_->Read(buckets + uint64_t{SysvHash(name) % header.buckets} * 4, &index)) return 0;
-  for (uint32_t step = 0; index != 0 && index < header.chains && step < kMostChainSteps; ++step) {
-    if (const auto address = Match(index, name)) return *address;
-    if (!process_->Read(chain + uint64_t{index} * 4, &index)) return 0;
-  }
-  return 0;
+  return symbols_.symbols != 0 && symbols_.strings != 0 && (symbols_.gnu_hash != 0 || symbols_.sysv_hash != 0);
 }
 
 uint64_t RemoteImage::FindFunction(const std::string& name) const {
-  return gnu_hash_ != 0 ? FindByGnuHash(name) : FindBySysvHash(name);
+  ImageMemory memory(*process_);
+  const uint64_t found = SymbolLookup(&memory, symbols_).Find({name.c_str(), SymbolVersion::kCurrent});
+  Elf64_Sym symbol;
+  if (found == 0 || !process_->Read(found, &symbol) || ELF64_ST_TYPE(symbol.st_info) != STT_FUNC) return 0;
+  const uint64_t address = symbol.st_value + bias_;
+  return Contains(address) ? address : 0;
 }
 
 std::vector<RemoteImage> FindImages(const RemoteProcess& process, const std::vector<RemoteMapping>& mappings) {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "addon/remote_process.h"
+#include "shared/symbol_lookup.h"
 
 namespace cgoprof {
 
@@ -39,20 +40,13 @@ class RemoteImage {
 
   bool ReadHeaders(uint64_t start);
   bool ReadDynamic(uint64_t dynamic, uint64_t bytes);
-  uint64_t FindByGnuHash(const std::string& name) const;
-  uint64_t FindBySysvHash(const std::string& name) const;
-  std::optional<uint64_t> Match(uint32_t index, const std::string& name) const;
 
   const RemoteProcess* process_;
   std::string path_;
   uint64_t start_ = 0;
   uint64_t end_ = 0;
   uint64_t bias_ = 0;
-  uint64_t symbols_ = 0;  // run-time addresses; 0: there is none
-  uint64_t strings_ = 0;
-  uint64_t versions_ = 0;
-  uint64_t gnu_hash_ = 0;
-  uint64_t sysv_hash_ = 0;
+  SymbolTable symbols_ = {};
 };
 
 // All images among the mappings, in address order.

@@ -187,8 +187,8 @@ const ElfW(Sym) * Find(const link_map& allocator, const char* name) {
 class Redirections {
  public:
   template <auto kHook>
-  void Add(const link_map& allocator, const ElfW(Sym) & function, void* real) {
-    all_[count_++] = {&allocator, &function, real, Resolve<kHook>(), &Resolve<kHook>};
+  void Add(const link_map& allocator, const ElfW(Sym) & function, const char* name, void* real) {
+    all_[count_++] = {&allocator, &function, name, real, Resolve<kHook>(), &Resolve<kHook>};
   }
   bool Redirect() const { return count_ == 0 || RedirectCalls(all_, count_); }
 
@@ -208,7 +208,7 @@ void PrepareRelease(const link_map& allocator, Redirections* found) {
   if (function == nullptr) return;
   void* const real = UnredirectedAddress(allocator, *function);
   real_release[kIndex] = reinterpret_cast<Release>(real);
-  found->Add<&HookRelease<kIndex>>(allocator, *function, real);
+  found->Add<&HookRelease<kIndex>>(allocator, *function, kReleases[kIndex], real);
 }
 
 template <size_t kIndex>
@@ -219,7 +219,7 @@ void PrepareReallocation(const link_map& allocator, Redirections* found) {
   const Reallocate reallocate = reinterpret_cast<Reallocate>(address);
   if (ReachesAHook([=] { real.free(reallocate(real.malloc(8), 512, 1)); })) return;
   real_reallocate[kIndex] = reallocate;
-  found->Add<&HookReallocate<kIndex>>(allocator, *function, address);
+  found->Add<&HookReallocate<kIndex>>(allocator, *function, kReallocations[kIndex].name, address);
 }
 
 template <size_t kIndex>
@@ -234,7 +234,7 @@ void PrepareAllocation(const link_map& allocator, Redirections* found) {
   constexpr size_t kSize = 64;  // bytes; also for the alignment, and for the address that std::nothrow goes by
   if (ReachesAHook([=] { release(allocate(kSize, kSize, kSize), kSize, kSize); })) return;
   real_allocate[kIndex] = allocate;
-  found->Add<&HookAllocate<kIndex>>(allocator, *function, real);
+  found->Add<&HookAllocate<kIndex>>(allocator, *function, kAllocations[kIndex].name, real);
 }
 
 template <size_t... kIndexes>

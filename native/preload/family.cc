@@ -56,14 +56,14 @@ class FamilyRedirections {
     const FoundFunction found = FindReal(kNames[kIndex]);
     if (found.library == nullptr) return;
     Add<kIndex>(*found.library, *found.symbol);
-    const ElfW(Sym)* const old = FindOldVersion(*found.library, *found.symbol);
+    const ElfW(Sym)* const old = FindOldVersion(*found.library, *found.symbol, kNames[kIndex]);
     if (old != nullptr) Add<kIndex>(*found.library, *old);
   }
 
   template <size_t kIndex>
   void Add(const link_map& library, const ElfW(Sym) & function) {
     void* const real = UnredirectedAddress(library, function);
-    all_[count_++] = {&library, &function, real, hooks[kIndex], &ResolveHook<kIndex>};
+    all_[count_++] = {&library, &function, kNames[kIndex], real, hooks[kIndex], &ResolveHook<kIndex>};
   }
 
   Redirection all_[2 * kNameCount];  // with old versions

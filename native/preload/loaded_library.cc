@@ -1,96 +1,59 @@
 // See loaded_library.h.
 #include "preload/loaded_library.h"
 
-#include <string.h>
-
 namespace cgoprof {
 namespace {
 
-enum class Version { kCurrent, kOld };  // old: kept for old programs only
-
-bool Defines(const SymbolTable& table, uint32_t index, const char* name, Version version) {
-  constexpr uint16_t kHiddenVersion = 0x8000;
-  const ElfW(Sym)& symbol = table.symbols[index];
-  const unsigned type = ELF64_ST_TYPE(symbol.st_info);
-  const bool is_old = table.versions != nullptr && (table.versions[index] & kHiddenVersion) != 0;
-  // One that is not defined may have a value all the same: the PLT entry that a program shows for comparison.
-  return symbol.st_shndx != SHN_UNDEF && (type == STT_FUNC || type == STT_GNU_IFUNC) &&
-         is_old == (version == Version::kOld) && strcmp(table.strings + symbol.st_name, name) == 0;
+// An address as the library's dynamic section has it. glibc relocates those, except where the section is read-only, as
+// the vDSO's is. Relocated is what lies near the section itself: all that the loader reads fits into 2 GiB, and a
+// library lies where it was linked to lie, or further away than that. (By how much may be below zero: l_addr is a
+// difference.)
+uint64_t DynamicAddress(const link_map& library, uint64_t value) {
+  constexpr uint64_t kNear = uint64_t{1} << 31;
+  const bool is_relocated = value - reinterpret_cast<uintptr_t>(library.l_ld) + kNear < 2 * kNear;
+  return is_relocated ? value : value + library.l_addr;
 }
 
-// Format: https://flapenguin.me/elf-dt-gnu-hash and binutils' bfd/elflink.c. Returns 0 if not there.
-uint32_t FindByGnuHash(const SymbolTable& table, const char* name, Version version) {
-  uint32_t hash = 5381;
-  for (const char* p = name; *p != '\0'; p++) hash = hash * 33 + static_cast<uint8_t>(*p);
-  const uint32_t buckets = table.gnu_hash[0];
-  const uint32_t first = table.gnu_hash[1];
-  const uint32_t bloom_words = table.gnu_hash[2];
-  if (buckets == 0) return 0;
-  const uint32_t* bucket = table.gnu_hash + 4 + bloom_words * (sizeof(ElfW(Addr)) / 4);
-  const uint32_t* chain = bucket + buckets;
-  uint32_t index = bucket[hash % buckets];
-  if (index < first) return 0;
-  for (;; index++) {
-    const uint32_t entry = chain[index - first];
-    if ((entry | 1) == (hash | 1) && Defines(table, index, name, version)) return index;
-    if ((entry & 1) != 0) return 0;
-  }
+void NoteEntry(const ElfW(Dyn) & entry, const link_map& library, DynamicSection* section) {
+  const uint64_t value = entry.d_un.d_val;
+  SymbolTable* const symbols = &section->symbols;
+  if (entry.d_tag == DT_SYMTAB) symbols->symbols = DynamicAddress(library, value);
+  if (entry.d_tag == DT_STRTAB) symbols->strings = DynamicAddress(library, value);
+  if (entry.d_tag == DT_GNU_HASH) symbols->gnu_hash = DynamicAddress(library, value);
+  if (entry.d_tag == DT_HASH) symbols->sysv_hash = DynamicAddress(library, value);
+  if (entry.d_tag == DT_VERSYM) symbols->versions = DynamicAddress(library, value);
+  if (entry.d_tag == DT_RELA) section->data.rows = DynamicAddress(library, value);
+  if (entry.d_tag == DT_RELASZ) section->data.bytes = value;
+  if (entry.d_tag == DT_JMPREL) section->calls.rows = DynamicAddress(library, value);
+  if (entry.d_tag == DT_PLTRELSZ) section->calls.bytes = value;
 }
 
-uint32_t FindBySysvHash(const SymbolTable& table, const char* name, Version version) {
-  uint32_t hash = 0;
-  for (const char* p = name; *p != '\0'; p++) {
-    hash = (hash << 4) + static_cast<uint8_t>(*p);
-    hash = (hash ^ (hash >> 24 & 0xf0)) & 0x0fffffff;
-  }
-  const uint32_t buckets = table.sysv_hash[0];
-  const uint32_t symbols = table.sysv_hash[1];
-  if (buckets == 0) return 0;
-  const uint32_t* bucket = table.sysv_hash + 2;
-  const uint32_t* chain = bucket + buckets;
-  uint32_t index = bucket[hash % buckets];
-  for (uint32_t steps = 0; index != 0 && steps < symbols; steps++, index = chain[index]) {
-    if (Defines(table, index, name, version)) return index;
-  }
-  return 0;
+const ElfW(Sym) * Find(const link_map& library, const WantedSymbol& wanted) {
+  LibraryMemory memory;
+  const DynamicSection section = ReadDynamicSection(library, &memory);
+  return reinterpret_cast<const ElfW(Sym)*>(SymbolLookup(&memory, section.symbols).Find(wanted));
 }
 
 }  // namespace
 
-SymbolTable ReadSymbolTable(const link_map& library) {
-  SymbolTable table = {};
-  for (const ElfW(Dyn)* d = library.l_ld; d != nullptr && d->d_tag != DT_NULL; d++) {
-    const uintptr_t value = d->d_un.d_ptr;
-    if (d->d_tag == DT_SYMTAB) table.symbols = DynamicAddress<const ElfW(Sym)>(library, value);
-    if (d->d_tag == DT_STRTAB) table.strings = DynamicAddress<const char>(library, value);
-    if (d->d_tag == DT_GNU_HASH) table.gnu_hash = DynamicAddress<const uint32_t>(library, value);
-    if (d->d_tag == DT_HASH) table.sysv_hash = DynamicAddress<const uint32_t>(library, value);
-    if (d->d_tag == DT_VERSYM) table.versions = DynamicAddress<const uint16_t>(library, value);
+DynamicSection ReadDynamicSection(const link_map& library, LibraryMemory* memory) {
+  constexpr uint64_t kMostEntries = 4096;
+  DynamicSection section = {};
+  uint64_t at = reinterpret_cast<uintptr_t>(library.l_ld);
+  ElfW(Dyn) entry;
+  for (uint64_t i = 0; i < kMostEntries && at != 0 && memory->Read(at, &entry) && entry.d_tag != DT_NULL; i++) {
+    NoteEntry(entry, library, &section);
+    at += sizeof(entry);
   }
-  return table;
+  return section;
 }
-
-namespace {
-
-const ElfW(Sym) * Find(const SymbolTable& table, const char* name, Version version) {
-  if (table.symbols == nullptr || table.strings == nullptr) return nullptr;
-  uint32_t index = 0;
-  if (table.gnu_hash != nullptr)
-    index = FindByGnuHash(table, name, version);
-  else if (table.sysv_hash != nullptr)
-    index = FindBySysvHash(table, name, version);
-  return index != 0 ? &table.symbols[index] : nullptr;
-}
-
-}  // namespace
 
 const ElfW(Sym) * FindFunction(const link_map& library, const char* name) {
-  return Find(ReadSymbolTable(library), name, Version::kCurrent);
+  return Find(library, {name, SymbolVersion::kCurrent});
 }
 
-const ElfW(Sym) * FindOldVersion(const link_map& library, const ElfW(Sym) & function) {
-  const SymbolTable table = ReadSymbolTable(library);
-  const ElfW(Sym)* const old = Find(table, table.strings + function.st_name, Version::kOld);
+const ElfW(Sym) * FindOldVersion(const link_map& library, const ElfW(Sym) & function, const char* name) {
+  const ElfW(Sym)* const old = Find(library, {name, SymbolVersion::kOld});
   return old != nullptr && old->st_value == function.st_value ? old : nullptr;
 }
 

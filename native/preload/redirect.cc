@@ -2,7 +2,6 @@
 #include "preload/redirect.h"
 
 #include <elf.h>
-#include <string.h>
 #include <sys/auxv.h>
 
 #include "preload/gathered_stores.h"
@@ -53,15 +52,6 @@ struct Change {
   const Redirection* of;
 };
 
-// In the library that defines a function a place may hold its address under another name, by which the library calls
-// itself (tcmalloc's posix_memalign its tc_memalign): that is a part of how it does what it was asked to.
-bool IsAboutIt(const link_map& library, const ElfW(Rela) & relocation, const Redirection& redirection) {
-  if (redirection.library->l_ld != library.l_ld) return true;
-  const SymbolTable table = ReadSymbolTable(library);
-  const uint32_t name = table.symbols[ELF64_R_SYM(relocation.r_info)].st_name;
-  return strcmp(table.strings + name, table.strings + redirection.function->st_name) == 0;
-}
-
 // Replaces addresses in every place that holds one of them now. Places that are not filled in yet (lazy binding) hold
 // others and are filled by a look-up.
 class Replacer {
@@ -74,47 +64,46 @@ class Replacer {
     if (change.from > highest_) highest_ = change.from;
   }
 
-  void ReplaceIn(const link_map& library) const {
-    Relocations data = {}, calls = {};
-    for (const ElfW(Dyn)* d = library.l_ld; d != nullptr && d->d_tag != DT_NULL; d++) {
-      const uintptr_t value = d->d_un.d_val;
-      if (d->d_tag == DT_RELA) data.rows = DynamicAddress<const ElfW(Rela)>(library, value);
-      if (d->d_tag == DT_RELASZ) data.bytes = value;
-      if (d->d_tag == DT_JMPREL) calls.rows = DynamicAddress<const ElfW(Rela)>(library, value);
-      if (d->d_tag == DT_PLTRELSZ) calls.bytes = value;
-    }
-    ReplaceIn(library, data);
-    ReplaceIn(library, calls);
+  void ReplaceIn(const link_map& library) {
+    const DynamicSection section = ReadDynamicSection(library, &tables_);
+    ReplaceIn(library, section, section.data);
+    ReplaceIn(library, section, section.calls);
   }
 
  private:
-  struct Relocations {
-    const ElfW(Rela) * rows;
-    uint64_t bytes;
-  };
-
-  void ReplaceIn(const link_map& library, const Relocations& relocations) const {
-    const uint64_t count = relocations.rows != nullptr ? relocations.bytes / sizeof(ElfW(Rela)) : 0;
-    for (uint64_t i = 0; i < count; i++) {
-      const ElfW(Rela)& relocation = relocations.rows[i];
-      if (!HoldsAddress(relocation)) continue;
-      uintptr_t* const place = reinterpret_cast<uintptr_t*>(library.l_addr + relocation.r_offset);
+  void ReplaceIn(const link_map& library, const DynamicSection& section, const DynamicSection::Relocations& rows) {
+    ElfW(Rela) row;
+    for (uint64_t at = 0; at + sizeof(row) <= rows.bytes; at += sizeof(row)) {
+      if (!tables_.Read(rows.rows + at, &row)) return;
+      if (!HoldsAddress(row)) continue;
+      const uintptr_t place = library.l_addr + row.r_offset;
       // One that is not aligned, in a packed struct, could lie on two pages.
-      if (reinterpret_cast<uintptr_t>(place) % sizeof(*place) == 0) ReplaceAt(place, library, relocation);
+      if (place % sizeof(place) != 0 || !places_.IsReadable(place, sizeof(place))) continue;
+      ReplaceAt(reinterpret_cast<uintptr_t*>(place), library, section, ELF64_R_SYM(row.r_info));
     }
   }
 
-  void ReplaceAt(uintptr_t* place, const link_map& library, const ElfW(Rela) & relocation) const {
+  void ReplaceAt(uintptr_t* place, const link_map& library, const DynamicSection& section, uint64_t symbol) {
     const uintptr_t held = __atomic_load_n(place, __ATOMIC_RELAXED);
     if (held < lowest_ || held > highest_) return;  // as nearly all are
     for (size_t i = 0; i < count_; i++) {
       const Change& change = changes_[i];
-      if (held == change.from && IsAboutIt(library, relocation, *change.of))
+      if (held == change.from && IsAboutIt(library, section.symbols, symbol, *change.of))
         return stores_->Add(place, held, change.to);
     }
   }
 
+  // In the library that defines a function a place may hold its address under another name, by which the library calls
+  // itself (tcmalloc's posix_memalign its tc_memalign): that is a part of how it does what it was asked to.
+  bool IsAboutIt(const link_map& library, const SymbolTable& table, uint64_t symbol, const Redirection& redirection) {
+    if (redirection.library->l_ld != library.l_ld) return true;
+    ElfW(Sym) named;
+    return tables_.Read(table.symbols + symbol * sizeof(named), &named) &&
+           tables_.HasText(table.strings + named.st_name, redirection.name);
+  }
+
   GatheredStores* const stores_;
+  LibraryMemory tables_, places_;
   Change changes_[kMost];
   size_t count_ = 0;
   uintptr_t lowest_ = UINTPTR_MAX, highest_ = 0;

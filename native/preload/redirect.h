@@ -18,6 +18,7 @@ namespace cgoprof {
 struct Redirection {
   const link_map* library;     // that defines the function; never unloaded
   const ElfW(Sym) * function;  // as FindFunction found it
+  const char* name;            // that it was found by; a constant
   void* real;                  // where it begins: what places hold that are bound to it
   void* replacement;
   void* (*resolver)();  // returns the replacement; for a function that is chosen by a resolver (STT_GNU_IFUNC)

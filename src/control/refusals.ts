@@ -44,6 +44,10 @@ const CODES: Readonly<Partial<Record<AttachErrorCode, (detail: string) => Words>
     why: `it was built with a sanitizer that must know of every thread (${detail})`,
     hint: 'Build it without -fsanitize=thread or memory.',
   }),
+  OVERWRITTEN: (detail) => ({
+    why: `the file of a library that it uses was overwritten in place: ${detail}. The next library that is loaded crashes it`,
+    hint: 'Nothing has changed in it, but restart it. To install a library, rename the new file into its place (mv, install), never cp.',
+  }),
   FORBIDDEN: (detail) => ({
     why: `the kernel forbids it ${detail}, which attaching takes`,
     hint: `A seccomp filter, a security module or the setting vm.memfd_noexec does that. ${RUN_INSTEAD}`,

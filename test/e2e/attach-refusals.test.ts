@@ -1,7 +1,16 @@
 // Promise: a process that must not, or cannot, be attached to is refused with the reason and what to do; it lives on as if
 // nobody had asked.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
@@ -133,6 +142,54 @@ describe('what nothing can be loaded into', () => {
     });
     await service.line(/^loaded [1-9]\d* of them$/m);
     await expectRefused(service, /^no room is left in its static TLS block, /);
+  });
+});
+
+describe('one that has a library whose file was overwritten in place', () => {
+  let file: string;
+  let program: string;
+  beforeAll(() => {
+    file = shop.compile('overwritten.so', TLS_LIBRARY, ['-shared', '-fPIC', '-Wl,-soname,overwritten.so.1']);
+    const loads = waiting('if (dlopen(getenv("LIBRARY"), RTLD_NOW) == NULL || atexit(leave) != 0) return 1;', [
+      'dlfcn.h',
+    ]);
+    program = shop.compile('overwritten', loads.replace('int main', 'static void leave(void) { _exit(0); }\nint main'));
+  });
+
+  /** Has its library, and another one of that name on disk. */
+  const startWithCopy = async (name: string) => {
+    const library = shop.path(name);
+    copyFileSync(file, library);
+    return { library, service: await start([program], { env: { LIBRARY: library } }) };
+  };
+
+  it.each([
+    ['cut short', () => ''],
+    ['by itself', () => readFileSync(file)],
+    ['by another library', () => readFileSync(shop.library)],
+    ['by anything', () => Buffer.alloc(20_000, 'no library')],
+  ])('%s: the loader would crash it', async (how, contents) => {
+    const { library, service } = await startWithCopy(`${how.replaceAll(' ', '-')}.so`);
+    writeFileSync(library, contents());
+    const why = `^the file of a library that it uses was overwritten in place: ${library}\\. `;
+    await expectRefused(service, new RegExp(why));
+  });
+
+  it('but a file renamed into its place is another', async () => {
+    const { library, service } = await startWithCopy('renamed.so');
+    copyFileSync(shop.library, `${library}.new`);
+    renameSync(`${library}.new`, library);
+    expect((await attach(shop, service.pid)).how).toBe('injected');
+    await endWell(service);
+  });
+
+  it('nor is anything to be loaded to detach from it', async () => {
+    const { library, service } = await startWithCopy('late.so');
+    await attach(shop, service.pid);
+    writeFileSync(library, '');
+    await detach(shop, service.pid);
+    expect(headerOf(await attach(shop, service.pid))).toMatchObject({ state: 'running', attachments: 2 });
+    await endWell(service);
   });
 });
 

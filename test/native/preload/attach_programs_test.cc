@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -140,6 +141,47 @@ TEST(Attach, LibrariesMayComeAndGoAroundIt) {
   EXPECT_EQ(OfSize(segment, 6529), (Totals{23 + 5 + 2, 23 + 5})) << "bound to libc first";
   EXPECT_EQ(OfSize(segment, 3001), (Totals{2 + 1, 2})) << "through a stored pointer";
 }
+
+// What a library's file may come to have in it, and when.
+struct Overwritten {
+  const char* name;
+  std::string contents;  // of this file; empty: bytes of every value
+  const char* when;
+};
+
+class AttachOverwritten : public testing::TestWithParam<Overwritten> {};
+
+TEST_P(AttachOverwritten, ALibraryThatNobodyUsesMeanwhileIsReadWithCare) {
+  const std::string plugin = std::string(CGOPROF_PROGRAMS "/overwritten_") + GetParam().name + ".so";
+  std::filesystem::copy_file(CGOPROF_PROGRAMS "/deep_bound.so", plugin,
+                             std::filesystem::copy_options::overwrite_existing);
+  const TempDir place;
+  std::string contents = GetParam().contents;
+  if (contents.empty()) {
+    contents = place.path() + "/contents";
+    std::ofstream file(contents, std::ios::binary);
+    for (uint32_t i = 0, random = 1; i < std::filesystem::file_size(plugin); ++i) {
+      file.put(static_cast<char>(random >> 24));
+      random = random * 1664525 + 1013904223;
+    }
+  }
+  const ProgramRun run = RunBare({"attach_overwritten", plugin, contents, GetParam().when});
+  std::filesystem::remove(plugin);
+  ASSERT_TRUE(run.Succeeded()) << run.status() << run.Output();
+  const Segment segment = run.Read();
+  ExpectNothingLost(segment);
+  EXPECT_EQ(OfSize(segment, 1013), (Totals{101, 101}));
+  EXPECT_EQ(OfSize(segment, 1019), (Totals{53, 0}));
+}
+INSTANTIATE_TEST_SUITE_P(
+    Files, AttachOverwritten,
+    testing::Values(Overwritten{"cut_short_before", "/dev/null", "before"},
+                    Overwritten{"cut_short_between", "/dev/null", "between"},
+                    Overwritten{"another_library_before", CGOPROF_PROGRAMS "/unloadable.so", "before"},
+                    Overwritten{"another_library_between", CGOPROF_PROGRAMS "/unloadable.so", "between"},
+                    Overwritten{"a_large_library_before", CGOPROF_LIBRARY, "before"},
+                    Overwritten{"any_bytes_before", "", "before"}, Overwritten{"any_bytes_between", "", "between"}),
+    [](const auto& info) { return std::string(info.param.name); });
 
 TEST(Attach, ChildProcessesAreTheirOwn) {
   const ProgramRun run = RunBare({"attach_fork"});
