@@ -9,7 +9,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { Command, CommanderError, Help, InvalidArgumentError, Option } from 'commander';
 import { type Context, DONE, type Ending } from './context.js';
 import { CgoprofError, EXIT_FAILED, EXIT_USAGE, errorCode, usageError } from './errors.js';
-import { DEFAULT_RATE, parseInterval, parsePid, parseProfileChoice, parseRate } from './flag-values.js';
+import { DEFAULT_RATE, parseInterval, parseListen, parsePid, parseProfileChoice, parseRate } from './flag-values.js';
 import type { NativeBinding } from './native-binding.js';
 import { reportError } from './present/error-lines.js';
 
@@ -123,6 +123,19 @@ const COMMANDS: readonly CommandSpec[] = [
       'cgoprof heap 4711 --json >estimates.json',
     ],
     run: async (...args) => (await import('./commands/heap.js')).heap(...args),
+  },
+  {
+    usage: 'serve <targets...>',
+    summary: 'serve merged profiles as net/http/pprof does: for go tool pprof, browsers, scrapers',
+    options: () => [
+      new Option('--listen <address>', 'where to listen')
+        .argParser(parsedBy(parseListen))
+        .default({ host: '127.0.0.1', port: 6061 }, '127.0.0.1:6061'),
+      new Option('--go <url>', 'the service’s own net/http/pprof'),
+      showPlumbing(),
+    ],
+    examples: ['cgoprof serve 4711 --go http://127.0.0.1:6060', 'go tool pprof http://127.0.0.1:6061/debug/pprof/heap'],
+    run: async (...args) => (await import('./commands/serve.js')).serve(...args),
   },
   {
     usage: 'merge <inputs...>',

@@ -69,3 +69,12 @@ export function parsePid(text: string): number {
   if (!/^[1-9]\d{0,8}$/.test(text)) throw new Error('expected the pid of a running process');
   return Number(text);
 }
+
+/** Where to listen: `127.0.0.1:6061`, `[::1]:6061`, `:6061` (everywhere), `6061` (loopback); port 0 for any. */
+export function parseListen(text: string): { host: string; port: number } {
+  const match = /^(?:(\[[0-9a-f:.]+\]|[^:[\]]*):)?(\d{1,5})$/i.exec(text);
+  const port = Number(match?.[2]);
+  if (!match || port > 65535) throw new Error('expected HOST:PORT such as 127.0.0.1:6061');
+  const host = match[1]?.replace(/^\[|\]$/g, '');
+  return { host: host === undefined ? '127.0.0.1' : host || '::', port };
+}

@@ -55,6 +55,8 @@ export interface FetchLimits {
   readonly connectMs: number;
   /** More is not a heap profile: a big service's has some megabytes. */
   readonly maxBytes: number;
+  /** Follow redirections to the same origin alone. */
+  readonly staysAtOrigin?: boolean;
 }
 
 export const DEFAULT_LIMITS: FetchLimits = { timeoutMs: 30_000, connectMs: 10_000, maxBytes: 512 * 2 ** 20 };
@@ -86,6 +88,23 @@ async function get(address: URL, limits: FetchLimits, cancel: AbortSignal | unde
   }
 }
 
+/**
+ * Whatever a server answers, redirections of its own followed; the body is for the caller to read.
+ *
+ * @throws CgoprofError when there is no answer
+ */
+export async function openAnswer(
+  address: URL,
+  limits: FetchLimits,
+  cancel: AbortSignal,
+): Promise<http.IncomingMessage> {
+  try {
+    return (await askAndFollow(address, limits, cancel)).response;
+  } catch (error) {
+    throw explainNetworkError(withoutCredentials(address).href, error, limits);
+  }
+}
+
 interface Answer {
   readonly response: http.IncomingMessage;
   readonly status: number;
@@ -104,6 +123,7 @@ async function askAndFollow(address: URL, limits: FetchLimits, signal: AbortSign
     const answer = await ask(url, credentials, limits.connectMs, signal);
     const next = redirection(answer);
     if (next === undefined || followed === MAX_REDIRECTIONS) return answer;
+    if (limits.staysAtOrigin && next.origin !== url.origin) return answer;
     answer.response.destroy();
     if (next.origin !== url.origin) credentials = {};
     url = next;

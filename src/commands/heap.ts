@@ -10,11 +10,11 @@ import { type Context, DONE, type Ending, say } from '../context.js';
 import { usageError } from '../errors.js';
 import { cProfile } from '../merge/c-profile.js';
 import { mergeProfiles } from '../merge/merge-profiles.js';
+import { parseGoProfile, sayIfOther } from '../merge/parse-profile.js';
 import { segmentNotes } from '../merge/segment-notes.js';
 import type { NativeBinding, Segment } from '../native-binding.js';
 import { estimatesJson } from '../present/estimates-json.js';
 import { checkOutput, presentProfile, STDOUT } from '../present/output.js';
-import { parseGoProfile, sayIfOther } from './parse-profile.js';
 import { symbolizeSegments } from './symbolize-segments.js';
 
 export interface HeapOptions {

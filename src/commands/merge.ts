@@ -9,10 +9,10 @@ import { type Context, DONE, type Ending, say } from '../context.js';
 import { CgoprofError, systemReason, usageError } from '../errors.js';
 import { cProfile } from '../merge/c-profile.js';
 import { mergeProfiles } from '../merge/merge-profiles.js';
+import { parseProfile } from '../merge/parse-profile.js';
 import { segmentNotes } from '../merge/segment-notes.js';
 import type { NativeBinding } from '../native-binding.js';
 import { checkOutput, presentProfile } from '../present/output.js';
-import { parseProfile } from './parse-profile.js';
 import { type CollectedSegment, symbolizeSegments } from './symbolize-segments.js';
 
 export interface MergeOptions {

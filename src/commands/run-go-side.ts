@@ -6,7 +6,7 @@ import type { Profile } from 'pprof-format';
 import { DEFAULT_LIMITS, describeGoSource, fetchGoHeap, type GoSource } from '../collect/go-heap.js';
 import { LastGood } from '../collect/poll-last-good.js';
 import { CgoprofError } from '../errors.js';
-import { parseGoProfile } from './parse-profile.js';
+import { parseGoProfile } from '../merge/parse-profile.js';
 
 export interface DatedProfile {
   readonly profile: Profile;

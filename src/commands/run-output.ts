@@ -9,12 +9,12 @@ import { type Context, say } from '../context.js';
 import { CgoprofError } from '../errors.js';
 import { cProfile } from '../merge/c-profile.js';
 import { mergeProfiles } from '../merge/merge-profiles.js';
+import { sayIfOther } from '../merge/parse-profile.js';
 import { segmentNotes } from '../merge/segment-notes.js';
 import type { NativeBinding } from '../native-binding.js';
 import { reportError } from '../present/error-lines.js';
 import { presentProfile } from '../present/output.js';
 import { formatAge } from '../present/units.js';
-import { sayIfOther } from './parse-profile.js';
 import type { DatedProfile } from './run-go-side.js';
 import { type CollectedSegment, symbolizeSegments } from './symbolize-segments.js';
 

@@ -1,12 +1,11 @@
 /**
  * The symbolize stage as commands use it: several segments, a progress line, and warnings once it is through.
  */
-import { homedir } from 'node:os';
-import { join } from 'node:path';
 import { fileSystemRoot } from '../collect/target.js';
 import { type Context, say } from '../context.js';
 import type { NativeBinding, Segment } from '../native-binding.js';
 import { Progress } from '../present/progress.js';
+import { DEBUG_ROOTS, symbolCache } from '../symbolize/symbol-places.js';
 import { type SymbolizedSegment, symbolizeSegment } from '../symbolize/symbolize-segment.js';
 
 /** A segment that was read, and the process that writes it while it lives. */
@@ -14,9 +13,6 @@ export interface CollectedSegment {
   readonly segment: Segment;
   readonly livePid: number | undefined;
 }
-
-/** Where distributions put separate debug files. */
-const DEBUG_ROOTS = ['/usr/lib/debug'];
 
 export async function symbolizeSegments(
   context: Context,
@@ -31,7 +27,7 @@ export async function symbolizeSegments(
       root: fileSystemRoot(context, livePid),
       ...(livePid === undefined ? {} : { pid: livePid }),
       debugRoots: DEBUG_ROOTS,
-      cacheDir: cacheDirectory(context),
+      cache: symbolCache(context),
       onProgress: (done: number, total: number, module: string) => progress.update(done, total, module),
       warn: (message: string) => warnings.add(message),
     };
@@ -40,8 +36,4 @@ export async function symbolizeSegments(
   progress.end();
   for (const warning of warnings) say(context, `warning: ${warning}`);
   return symbolized;
-}
-
-function cacheDirectory({ env }: Context): string {
-  return join(env.XDG_CACHE_HOME || join(env.HOME || homedir(), '.cache'), 'cgoprof');
 }

@@ -39,6 +39,14 @@ interface Contents {
 /** Lines per ELF virtual address, inside the call. */
 export type ModuleSymbols = ReadonlyMap<bigint, ResolvedLocation>;
 
+/** Where symbols are kept, per module. The key tells a module from all others. */
+export interface SymbolStore {
+  /** What was stored under the key; empty when nothing (usable) was. */
+  load(key: string): Promise<ModuleSymbols>;
+  /** Replaces it. Never fails: what cannot be kept is not. */
+  store(key: string, symbols: ModuleSymbols): Promise<void>;
+}
+
 function digest(text: string): string {
   return createHash('sha256').update(text).digest('hex');
 }
@@ -79,7 +87,7 @@ function decode(text: string, key: string): Map<bigint, ResolvedLocation> | unde
   return symbols;
 }
 
-export class SymbolCache {
+export class SymbolCache implements SymbolStore {
   /** @param dir Made on first use, for its owner alone. */
   constructor(
     private readonly dir: string,

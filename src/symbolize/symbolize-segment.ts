@@ -1,7 +1,7 @@
 /** Finds names, files and lines for every frame of a segment, module by module. */
 import type { NativeBinding, Segment, SegmentModule, SourceLine, SymbolizeResult } from '../native-binding.js';
 import { findModuleFiles, type ModuleFiles } from './module-files.js';
-import { SymbolCache } from './symbol-cache.js';
+import type { SymbolStore } from './symbol-cache.js';
 
 export interface SymbolizeOptions {
   /** Prefix under which the target's files are found, e.g. '/proc/123/root'; '' for our own view. */
@@ -10,8 +10,8 @@ export interface SymbolizeOptions {
   readonly pid?: number | undefined;
   /** Where separate debug files lie, e.g. /usr/lib/debug; each is looked for under `root` first. */
   readonly debugRoots: readonly string[];
-  /** Where results are kept between runs; undefined: nowhere. */
-  readonly cacheDir?: string | undefined;
+  /** Where results are kept for the next time; undefined: nowhere. */
+  readonly cache?: SymbolStore | undefined;
   /** Called before each module, and at the end, with counts of addresses. */
   readonly onProgress?: (done: number, total: number, module: string) => void;
   /** Takes one clause per module that can't be symbolized: `path: reason`. */
@@ -61,16 +61,12 @@ function lasting(found: ReadonlyMap<bigint, ResolvedLocation>, warning: string):
 
 /** Looks modules up, in the cache first. */
 class ModuleSymbolizer {
-  readonly #cache: SymbolCache | undefined;
-
   /** @param startedMs When the segment was made, ms since 1970. */
   constructor(
     private readonly options: SymbolizeOptions,
     private readonly binding: Symbolizer,
     private readonly startedMs: number,
-  ) {
-    this.#cache = options.cacheDir === undefined ? undefined : new SymbolCache(options.cacheDir);
-  }
+  ) {}
 
   /** @param addresses ELF virtual addresses, inside the call. */
   async symbolize(module: SegmentModule, addresses: readonly bigint[]): Promise<ReadonlyMap<bigint, ResolvedLocation>> {
@@ -83,7 +79,7 @@ class ModuleSymbolizer {
       );
     }
     const key = module.buildId === '' ? files.identity : `build-id ${module.buildId}`;
-    const known = (key === '' ? undefined : await this.#cache?.load(key)) ?? new Map<bigint, ResolvedLocation>();
+    const known = (key === '' ? undefined : await this.options.cache?.load(key)) ?? new Map<bigint, ResolvedLocation>();
     const missing = addresses.filter((address) => !known.has(address));
     if (missing.length === 0) return known;
 
@@ -93,7 +89,7 @@ class ModuleSymbolizer {
       missing.map((address, i) => [address, { lines: lines[i] ?? [], isGo: isGo[i] === 1 }] as const),
     );
     const kept = lasting(found, warning);
-    if (key !== '' && kept.size > 0) await this.#cache?.store(key, new Map([...known, ...kept]));
+    if (key !== '' && kept.size > 0) await this.options.cache?.store(key, new Map([...known, ...kept]));
     return new Map([...known, ...found]);
   }
 

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { SegmentModule, SymbolizeRequest, SymbolizeResult } from '../../../src/native-binding.js';
+import { SymbolCache } from '../../../src/symbolize/symbol-cache.js';
 import { type SymbolizeOptions, symbolizeSegment } from '../../../src/symbolize/symbolize-segment.js';
 import { bucket, LIBRARY, MAIN, segmentHeader, sourceLine } from '../../support/segment-fixture.js';
 
@@ -183,7 +184,7 @@ describe('a file that was written after the process started', () => {
 
 describe('cache', () => {
   async function run(fake: FakeSymbolizer, what = STACKS) {
-    return symbolizeSegment(what, options({ cacheDir: join(root, 'cache') }), fake);
+    return symbolizeSegment(what, options({ cache: new SymbolCache(join(root, 'cache')) }), fake);
   }
 
   test('a second profile asks for nothing, and says the same', async () => {

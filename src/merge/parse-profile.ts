@@ -4,10 +4,10 @@
 import type { Profile } from 'pprof-format';
 import { type Context, say } from '../context.js';
 import { CgoprofError } from '../errors.js';
-import { parseHeapProfile } from '../merge/go-profile.js';
-import { holdsCMemory } from '../merge/heap-profile.js';
-import { otherProgramNote } from '../merge/same-program.js';
 import type { Segment } from '../native-binding.js';
+import { parseHeapProfile } from './go-profile.js';
+import { holdsCMemory } from './heap-profile.js';
+import { otherProgramNote } from './same-program.js';
 
 const HINT = 'Give a heap profile: the /debug/pprof/heap of a service, or a file of it.';
 
