@@ -24,7 +24,14 @@ export interface Site {
 
 const PPROF = '/debug/pprof/';
 
+type Page = (exchange: Exchange, site: Site) => Promise<void>;
+
+/** Of all targets together, by path. */
+const PAGES: ReadonlyMap<string, Page> = new Map([]);
+
 async function answer(exchange: Exchange, site: Site): Promise<void> {
+  const page = PAGES.get(exchange.path);
+  if (page !== undefined) return page(exchange, site);
   const { target, path } = pickTarget(exchange.path, site);
   if (path.startsWith(PPROF)) return answerPprof(exchange, target, path.slice(PPROF.length));
   throw new HttpError(404, '404 page not found');
