@@ -13,7 +13,7 @@ import { type Context, say } from '../context.js';
 import { cProfile } from '../merge/c-profile.js';
 import { mergeProfiles } from '../merge/merge-profiles.js';
 import { parseGoProfile } from '../merge/parse-profile.js';
-import type { NativeBinding } from '../native-binding.js';
+import type { NativeBinding, Segment } from '../native-binding.js';
 import type { SymbolStore } from '../symbolize/symbol-cache.js';
 import { DEBUG_ROOTS } from '../symbolize/symbol-places.js';
 import { type SymbolizedSegment, symbolizeSegment } from '../symbolize/symbolize-segment.js';
@@ -49,6 +49,7 @@ export interface ServedTargetOptions {
 export class ServedTarget {
   /** By whether Go collects first. */
   readonly #underWay = new Map<boolean, Promise<Snapshot>>();
+  readonly #goUnderWay = new Map<boolean, Promise<GoPart>>();
   readonly #warned = new Set<string>();
 
   constructor(
@@ -81,22 +82,29 @@ export class ServedTarget {
 
   async #take(gc: boolean): Promise<Snapshot> {
     const target = this.current();
-    const go = await this.#goPart(gc);
+    const go = await this.goPart({ gc });
     const symbolized = await this.symbolized(target);
     const c = cProfile(symbolized, this.options);
     return { target, symbolized, c, go, encoded: encoder(c, go) };
   }
 
-  async #goPart(gc: boolean): Promise<GoPart | undefined> {
+  /** The Go side alone, shared as snapshots are; undefined without a service to ask. @throws CgoprofError */
+  goPart({ gc }: { readonly gc: boolean }): Promise<GoPart | undefined> {
     const { upstream } = this.options;
-    if (upstream === undefined) return undefined;
-    const { bytes, name, takenAt } = await upstream.heap({ gc });
-    return { profile: parseGoProfile(bytes, name), name, takenAt };
+    if (upstream === undefined) return Promise.resolve(undefined);
+    const underWay = this.#goUnderWay.get(gc) ?? takeGoPart(upstream, gc).finally(() => this.#goUnderWay.delete(gc));
+    this.#goUnderWay.set(gc, underWay);
+    return underWay;
   }
 
-  /** The C side alone, as it is now. @throws CgoprofError */
+  /** The C side alone, as it is now, without names. @throws CgoprofError */
+  segment({ path }: FollowedSegment): Segment {
+    return readSegment(this.native, path);
+  }
+
+  /** The same with names. @throws CgoprofError */
   async symbolized(target: FollowedSegment): Promise<SymbolizedSegment> {
-    const segment = readSegment(this.native, target.path);
+    const segment = this.segment(target);
     const { livePid } = target;
     const options = {
       root: fileSystemRoot(this.context, livePid),
@@ -114,6 +122,11 @@ export class ServedTarget {
     this.#warned.add(message);
     say(this.context, `warning: ${message}`);
   }
+}
+
+async function takeGoPart(upstream: Upstream, gc: boolean): Promise<GoPart> {
+  const { bytes, name, takenAt } = await upstream.heap({ gc });
+  return { profile: parseGoProfile(bytes, name), name, takenAt };
 }
 
 function encoder(c: Profile, go: GoPart | undefined): Snapshot['encoded'] {
