@@ -21,7 +21,7 @@ export interface CProfileOptions {
 }
 
 /** SegmentBucket.kind of blocks of the malloc family. */
-const KIND_HEAP = 1;
+export const KIND_HEAP = 1;
 
 /** Root frames of stacks whose root end is missing, so that nobody takes the outermost known frame for the origin. */
 const TRUNCATED = '[truncated stack]';
@@ -71,12 +71,15 @@ function moduleMapping(module: SegmentModule): MappingSpec {
   return { start: textStart, limit: textEnd, offset: textOffset, file: path, buildId };
 }
 
+/** What of a bucket is not freed. A torn one may show a free before its allocation; less than nothing is never in use. */
+export function inUseOf({ allocs, frees, allocBytes, freeBytes }: SegmentBucket): [blocks: number, bytes: number] {
+  return [Math.max(0, allocs - frees), Math.max(0, allocBytes - freeBytes)];
+}
+
 /** Allocated and in-use blocks and bytes, as values of the four sample types. */
 function sampleValues(bucket: SegmentBucket, rate: number): Int64[] {
-  // A torn bucket may show a free before its allocation; less than nothing is never in use.
-  const inUse = Math.max(0, bucket.allocs - bucket.frees);
-  const inUseBytes = Math.max(0, bucket.allocBytes - bucket.freeBytes);
-  return [...scaleHeapSample(bucket.allocs, bucket.allocBytes, rate), ...scaleHeapSample(inUse, inUseBytes, rate)];
+  const { allocs, allocBytes } = bucket;
+  return [...scaleHeapSample(allocs, allocBytes, rate), ...scaleHeapSample(...inUseOf(bucket), rate)];
 }
 
 function sampleLabels(blockSize: number): LabelSpec[] {
