@@ -64,6 +64,12 @@ const profile = (help: string): Option =>
 const follow = (): Option => new Option('--follow', 'profile the children of profiled processes too').default(false);
 const output = (help: string): Option => new Option('-o, --output <file>', help);
 const go = (): Option => new Option('--go <source>', 'Go heap profile: URL of the service, file, or none');
+const tokenFile = (): Option =>
+  new Option('--token-file <file>', 'ask clients for the token in this file: as password, or as bearer token');
+const allowHost = (): Option =>
+  new Option('--allow-host <name>', 'a name by which clients without a token may ask, beside its own; repeatable')
+    .argParser((name: string, names: readonly string[] = []) => [...names, name])
+    .default([], 'none');
 const showPlumbing = (): Option =>
   new Option('--show-plumbing', 'keep the frames that cgo puts between Go and C').default(false);
 
@@ -132,6 +138,8 @@ const COMMANDS: readonly CommandSpec[] = [
         .argParser(parsedBy(parseListen))
         .default({ host: '127.0.0.1', port: 6061 }, '127.0.0.1:6061'),
       new Option('--go <url>', 'the service’s own net/http/pprof'),
+      tokenFile(),
+      allowHost(),
       showPlumbing(),
     ],
     examples: ['cgoprof serve 4711 --go http://127.0.0.1:6060', 'go tool pprof http://127.0.0.1:6061/debug/pprof/heap'],

@@ -5,8 +5,12 @@
  * Source: net/http/pprof/pprof.go (serveError), Go 1.26.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Unread } from './unread.js';
 
 export const PLAIN_TEXT = 'text/plain; charset=utf-8';
+
+/** Of every page of net/http/pprof. */
+export const NO_SNIFF = { 'X-Content-Type-Options': 'nosniff' };
 
 export type Headers = Readonly<Record<string, string>>;
 
@@ -25,12 +29,16 @@ export class Exchange {
   readonly query: URLSearchParams;
   readonly #gone = new AbortController();
 
-  /** @param path What is left of the path for whoever handles it: without `/p/NAME`. */
+  /**
+   * @param path What is left of the path for whoever handles it: without `/p/NAME`.
+   * @param unread Where whole answers are counted while the client takes them.
+   */
   constructor(
     readonly request: IncomingMessage,
     readonly response: ServerResponse,
     readonly url: URL,
     readonly path: string,
+    private readonly unread = new Unread(),
   ) {
     this.query = url.searchParams;
     response.on('close', () => this.#gone.abort());
@@ -51,7 +59,12 @@ export class Exchange {
   send(headers: Headers, body: string | Uint8Array, status = 200): void {
     const bytes = typeof body === 'string' ? Buffer.from(body) : body;
     this.response.writeHead(status, { ...headers, 'Content-Length': bytes.length });
-    this.response.end(this.request.method === 'HEAD' ? undefined : bytes);
+    if (this.request.method === 'HEAD') {
+      this.response.end();
+      return;
+    }
+    this.response.end(bytes);
+    this.unread.add(this.response, bytes);
   }
 
   /** As serveError of net/http/pprof. After the first byte of an answer only its end can tell. */
@@ -62,7 +75,7 @@ export class Exchange {
     }
     const { status, message, headers } = error instanceof HttpError ? error : new HttpError(500, 'internal error');
     for (const name of this.response.getHeaderNames()) this.response.removeHeader(name);
-    const common = { 'X-Content-Type-Options': 'nosniff', 'X-Go-Pprof': '1', 'Content-Type': PLAIN_TEXT };
+    const common = { ...NO_SNIFF, 'X-Go-Pprof': '1', 'Content-Type': PLAIN_TEXT };
     this.send({ ...common, ...headers }, `${message}\n`, status);
   }
 }

@@ -17,6 +17,7 @@ import type { NativeBinding, Segment } from '../native-binding.js';
 import type { SymbolStore } from '../symbolize/symbol-cache.js';
 import { DEBUG_ROOTS } from '../symbolize/symbol-places.js';
 import { type SymbolizedSegment, symbolizeSegment } from '../symbolize/symbolize-segment.js';
+import type { Turns } from './turns.js';
 
 /** The Go side of a snapshot. */
 export interface GoPart {
@@ -44,6 +45,8 @@ export interface ServedTargetOptions {
   readonly upstream: Upstream | undefined;
   readonly showPlumbing: boolean;
   readonly symbols: SymbolStore;
+  /** Of all targets together. */
+  readonly turns: Turns;
 }
 
 export class ServedTarget {
@@ -75,7 +78,7 @@ export class ServedTarget {
   snapshot({ gc }: { readonly gc: boolean }): Promise<Snapshot> {
     const underWay = this.#underWay.get(gc);
     if (underWay !== undefined) return underWay;
-    const begun = this.#take(gc).finally(() => this.#underWay.delete(gc));
+    const begun = this.options.turns.take(() => this.#take(gc)).finally(() => this.#underWay.delete(gc));
     this.#underWay.set(gc, begun);
     return begun;
   }

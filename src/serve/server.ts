@@ -1,20 +1,18 @@
 /**
- * The HTTP server: who may ask, and which part of it answers. Limits on clients that are slow, or do not finish what they
- * began, are node:http's own.
+ * The HTTP server: which part of it answers a request, and what becomes of one that cannot be answered.
  */
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { type Context, say } from '../context.js';
-import { CgoprofError, systemReason } from '../errors.js';
+import type { RequestListener, Server } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Context } from '../context.js';
+import { CgoprofError } from '../errors.js';
 import { reportError } from '../present/error-lines.js';
 import { Exchange, HttpError } from './exchange.js';
+import type { Guard } from './guard.js';
+import { type ListenAddress, listen, type Patience } from './listen.js';
 import { answerPprof } from './pprof-routes.js';
+import { type RequestTarget, requestTarget } from './request-target.js';
 import type { ServedTarget } from './served-target.js';
-
-export interface ListenAddress {
-  readonly host: string;
-  readonly port: number;
-}
+import { Unread } from './unread.js';
 
 /** What is served. */
 export interface Site {
@@ -29,9 +27,24 @@ type Page = (exchange: Exchange, site: Site) => Promise<void>;
 /** Of all targets together, by path. */
 const PAGES: ReadonlyMap<string, Page> = new Map([]);
 
+/** Of pages that net/http/pprof does not have. What one of them needs beyond, it says itself. */
+const PAGE_HEADERS = {
+  'X-Content-Type-Options': 'nosniff',
+  'X-Frame-Options': 'DENY',
+  'Content-Security-Policy':
+    "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'",
+  'Cross-Origin-Resource-Policy': 'same-origin',
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Referrer-Policy': 'no-referrer',
+  'Cache-Control': 'no-store',
+};
+
 async function answer(exchange: Exchange, site: Site): Promise<void> {
   const page = PAGES.get(exchange.path);
-  if (page !== undefined) return page(exchange, site);
+  if (page !== undefined) {
+    for (const [name, value] of Object.entries(PAGE_HEADERS)) exchange.response.setHeader(name, value);
+    return page(exchange, site);
+  }
   const { target, path } = pickTarget(exchange.path, site);
   if (path.startsWith(PPROF)) return answerPprof(exchange, target, path.slice(PPROF.length));
   throw new HttpError(404, '404 page not found');
@@ -46,42 +59,80 @@ function pickTarget(path: string, { targets }: Site): { target: ServedTarget; pa
   return { target, path: named?.[2] ?? path };
 }
 
-/** What went wrong, for the client; a defect of ours is told to our own user. */
-function asHttpError(context: Context, error: unknown): HttpError {
-  if (error instanceof HttpError) return error;
-  if (error instanceof CgoprofError) {
-    const hint = error.hint === '' ? '' : `\n  ${error.hint}`;
-    return new HttpError(502, `cgoprof: ${error.message}${hint}`);
+/** Requests of one connection that wait for their answers: who sends more at once wants to be in the way. */
+const MAX_PIPELINED = 32;
+
+/** Defects of ours that are told, by their words: each once, since requests are many. */
+const MAX_TOLD = 100;
+
+const NOWHERE = requestTarget('/');
+
+/** Answers requests; those that cannot be answered with words about why. Nothing that goes wrong in one ends the process. */
+class Answerer {
+  readonly #unread = new Unread();
+  readonly #waiting = new WeakMap<Socket, number>();
+  readonly #told = new Set<string>();
+
+  constructor(
+    private readonly context: Context,
+    private readonly site: Site,
+    private readonly guard: Guard,
+  ) {}
+
+  readonly answer: RequestListener = (request, response) => {
+    const { socket } = request;
+    if (this.#count(socket, 1) > MAX_PIPELINED) {
+      socket.destroy();
+      return;
+    }
+    response.once('close', () => this.#count(socket, -1));
+    const exchange = ({ url, path }: RequestTarget) => new Exchange(request, response, url, path, this.#unread);
+    try {
+      this.guard.admit(request);
+      void this.#answer(exchange(requestTarget(request.url ?? '')));
+    } catch (error) {
+      exchange(NOWHERE).fail(this.#asHttpError(error));
+    }
+  };
+
+  #count(socket: Socket, change: number): number {
+    const waiting = (this.#waiting.get(socket) ?? 0) + change;
+    this.#waiting.set(socket, waiting);
+    return waiting;
   }
-  context.writeErr(reportError(error, context.env).text);
-  return new HttpError(500, 'cgoprof: internal error; its own log tells more');
+
+  async #answer(exchange: Exchange): Promise<void> {
+    try {
+      await answer(exchange, this.site);
+    } catch (error) {
+      // What a client that has left called off is no error.
+      if (!exchange.gone.aborted) exchange.fail(this.#asHttpError(error));
+    }
+  }
+
+  /** What went wrong, for the client; a defect of ours is told to our own user. */
+  #asHttpError(error: unknown): HttpError {
+    if (error instanceof HttpError) return error;
+    if (error instanceof CgoprofError) {
+      const hint = error.hint === '' ? '' : `\n  ${error.hint}`;
+      return new HttpError(502, `cgoprof: ${error.message}${hint}`);
+    }
+    const { text } = reportError(error, this.context.env);
+    if (!this.#told.has(text) && this.#told.size < MAX_TOLD) {
+      this.#told.add(text);
+      this.context.writeErr(text);
+    }
+    return new HttpError(500, 'cgoprof: internal error; its own log tells more');
+  }
 }
 
 /** @returns once it listens. @throws CgoprofError when it cannot */
-export async function startServer(context: Context, site: Site, { host, port }: ListenAddress): Promise<Server> {
-  const server = createServer((request, response) => {
-    const url = new URL(`http://localhost${request.url?.startsWith('/') ? request.url : '/'}`);
-    const exchange = new Exchange(request, response, url, url.pathname);
-    answer(exchange, site).catch((error: unknown) => exchange.fail(asHttpError(context, error)));
-  });
-  await new Promise<void>((resolve, reject) => {
-    const fail = (error: Error) =>
-      reject(new CgoprofError({ what: `--listen ${host}:${port}`, why: systemReason(error), cause: error }));
-    server.once('error', fail).listen(port, host, () => {
-      server.off('error', fail);
-      resolve();
-    });
-  });
-  return server;
-}
-
-/** http://HOST:PORT, as it listens. */
-export function urlOf(server: Server): string {
-  const { address, family, port } = server.address() as AddressInfo;
-  return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
-}
-
-export function sayWhereItListens(context: Context, server: Server): void {
-  const url = urlOf(server);
-  say(context, `listening on ${url}; look at it: go tool pprof ${url}/debug/pprof/heap`);
+export function startServer(
+  context: Context,
+  site: Site,
+  address: ListenAddress,
+  guard: Guard,
+  patience?: Patience,
+): Promise<Server> {
+  return listen(new Answerer(context, site, guard).answer, address, patience);
 }

@@ -1,0 +1,91 @@
+/**
+ * Where the server listens, and what it waits for: a client that is slow, or does not finish what it began, holds up its
+ * own connection alone, and that for a while only.
+ */
+import { createServer, type RequestListener, type Server } from 'node:http';
+import { type AddressInfo, BlockList, type Socket } from 'node:net';
+import { type Context, say } from '../context.js';
+import { CgoprofError, systemReason } from '../errors.js';
+
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Milliseconds. */
+export interface Patience {
+  /** For the head of a request, from the first byte or, of a new connection, from the connection on. */
+  readonly headersTimeout: number;
+  /** For a request with its body. */
+  readonly requestTimeout: number;
+  /** For the next request: longer than most scrapers wait from one to the next. */
+  readonly keepAliveTimeout: number;
+  /** For a client that takes nothing of what it is sent. However long an answer takes us, it is waited for. */
+  readonly stalled: number;
+  /** How often the first two are looked at. */
+  readonly connectionsCheckingInterval: number;
+}
+
+export const PATIENCE: Patience = {
+  headersTimeout: 10_000,
+  requestTimeout: 30_000,
+  keepAliveTimeout: 65_000,
+  stalled: 30_000,
+  connectionsCheckingInterval: 5_000,
+};
+
+/** Of the head of a request, bytes; its path included. */
+const MAX_HEADER_SIZE = 16 * 2 ** 10;
+
+/** Fewer than the descriptors that a process usually may have. */
+const MAX_CONNECTIONS = 2048;
+
+/** @returns once it listens. @throws CgoprofError when it cannot */
+export async function listen(
+  answer: RequestListener,
+  { host, port }: ListenAddress,
+  { stalled, ...timeouts }: Patience = PATIENCE,
+): Promise<Server> {
+  const server = createServer({ ...timeouts, maxHeaderSize: MAX_HEADER_SIZE }, answer);
+  server.maxConnections = MAX_CONNECTIONS;
+  // Without progress: node:http starts the time anew whenever bytes were taken.
+  server.setTimeout(stalled, (socket: Socket) => {
+    if (socket.writableLength > 0) socket.destroy();
+  });
+  await new Promise<void>((resolve, reject) => {
+    const fail = (error: Error) =>
+      reject(new CgoprofError({ what: `--listen ${host}:${port}`, why: systemReason(error), cause: error }));
+    server.once('error', fail).listen(port, host, () => {
+      server.off('error', fail);
+      resolve();
+    });
+  });
+  return server;
+}
+
+/** http://HOST:PORT, as it listens. */
+export function urlOf(server: Server): string {
+  const { address, family, port } = server.address() as AddressInfo;
+  return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
+}
+
+const LOOPBACK = new BlockList();
+LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4');
+LOOPBACK.addAddress('::1', 'ipv6');
+
+function isLoopback(server: Server): boolean {
+  const { address, family } = server.address() as AddressInfo;
+  return LOOPBACK.check(address, family === 'IPv6' ? 'ipv6' : 'ipv4');
+}
+
+/** With a warning where others than this machine's own users may connect, and need no token. */
+export function sayWhereItListens(context: Context, server: Server, needsToken: boolean): void {
+  const url = urlOf(server);
+  if (!needsToken && !isLoopback(server)) {
+    say(
+      context,
+      `warning: whoever can reach ${url} may look at the profiles; --token-file FILE asks for a token, --listen 127.0.0.1:PORT stays on this machine`,
+    );
+  }
+  say(context, `listening on ${url}; look at it: go tool pprof ${url}/debug/pprof/heap`);
+}
