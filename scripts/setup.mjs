@@ -5,7 +5,7 @@
 // Uses nothing but Node, so that it can run first. Every step says what it does, is left out when there is nothing left
 // to do, and can be run again after a failure. `demo` (the default) builds what the tool needs; `test` builds the native
 // tests too and installs what they need.
-import { existsSync, readFileSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildWithCmake } from './lib/cmake.mjs';
 import { ensurePackages } from './lib/debian.mjs';
@@ -14,6 +14,9 @@ import { capture, findProgram, main, nodeBin, ROOT, run, StepError, say } from '
 import { unlessUpToDate } from './lib/up-to-date.mjs';
 
 const OLDEST_NODE = [20, 17];
+
+/** Of the page that `cgoprof serve` shows, what is no script. */
+const UI_FILES = ['page.html', 'page.css', 'icon.svg'];
 
 function checkNode() {
   const [major, minor] = process.versions.node.split('.').map(Number);
@@ -42,11 +45,13 @@ function buildTypeScript() {
   const step = {
     name: 'typescript',
     inputs: ['src', 'tsconfig.json', 'package-lock.json'],
-    outputs: ['dist/cli.js'],
+    outputs: ['dist/cli.js', ...UI_FILES.map((name) => `dist/ui/${name}`)],
   };
   unlessUpToDate(step, () => {
     say('tsc: src → dist');
     run([nodeBin('tsc'), '-p', 'tsconfig.json'], { quiet: true });
+    run([nodeBin('tsc'), '-p', 'src/ui'], { quiet: true });
+    for (const name of UI_FILES) cpSync(join(ROOT, 'src/ui', name), join(ROOT, 'dist/ui', name));
   });
 }
 

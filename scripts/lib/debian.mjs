@@ -29,6 +29,7 @@ const PACKAGES = {
     binutils: program('objdump'),
     elfutils: program('eu-readelf'),
     strace: program('strace'),
+    chromium: program('chromium'),
     'clang-format': program('clang-format'),
     'libtcmalloc-minimal4': library('libtcmalloc_minimal.so.4'),
     libjemalloc2: library('libjemalloc.so.2'),
@@ -50,7 +51,7 @@ const PACKAGES = {
 };
 
 /** Packages that only some releases have. What needs them says so and is skipped by name. */
-const NOT_EVERYWHERE = ['golang-1.19-go', 'libgoogle-perftools-dev', 'libmimalloc-dev'];
+const NOT_EVERYWHERE = ['chromium', 'golang-1.19-go', 'libgoogle-perftools-dev', 'libmimalloc-dev'];
 
 /**
  * Makes sure that the packages of the given groups are there. Installs them when run as root.

@@ -13,6 +13,7 @@ import { type Context, say } from '../context.js';
 import { cProfile } from '../merge/c-profile.js';
 import { mergeProfiles } from '../merge/merge-profiles.js';
 import { parseGoProfile } from '../merge/parse-profile.js';
+import { goSiteCounts } from '../merge/site-counts.js';
 import type { NativeBinding, Segment } from '../native-binding.js';
 import type { SymbolStore } from '../symbolize/symbol-cache.js';
 import { DEBUG_ROOTS } from '../symbolize/symbol-places.js';
@@ -24,6 +25,12 @@ export interface GoPart {
   readonly profile: Profile;
   /** Where it came from. */
   readonly name: string;
+  readonly takenAt: Date;
+}
+
+/** Of a Go side, in few words. */
+export interface GoInUse {
+  readonly bytes: number;
   readonly takenAt: Date;
 }
 
@@ -54,6 +61,7 @@ export class ServedTarget {
   readonly #underWay = new Map<boolean, Promise<Snapshot>>();
   readonly #goUnderWay = new Map<boolean, Promise<GoPart>>();
   readonly #warned = new Set<string>();
+  #lastGo: GoInUse | undefined;
 
   constructor(
     private readonly context: Context,
@@ -67,6 +75,11 @@ export class ServedTarget {
 
   get upstream(): Upstream | undefined {
     return this.options.upstream;
+  }
+
+  /** What the last profile of the Go side came to, whoever asked for it. */
+  get lastGo(): GoInUse | undefined {
+    return this.#lastGo;
   }
 
   /** The segment that stands for it now. @throws CgoprofError while there is none */
@@ -95,9 +108,15 @@ export class ServedTarget {
   goPart({ gc }: { readonly gc: boolean }): Promise<GoPart | undefined> {
     const { upstream } = this.options;
     if (upstream === undefined) return Promise.resolve(undefined);
-    const underWay = this.#goUnderWay.get(gc) ?? takeGoPart(upstream, gc).finally(() => this.#goUnderWay.delete(gc));
+    const underWay = this.#goUnderWay.get(gc) ?? this.#takeGo(upstream, gc).finally(() => this.#goUnderWay.delete(gc));
     this.#goUnderWay.set(gc, underWay);
     return underWay;
+  }
+
+  async #takeGo(upstream: Upstream, gc: boolean): Promise<GoPart> {
+    const go = await takeGoPart(upstream, gc);
+    this.#lastGo = { bytes: Number(goSiteCounts(go.profile).inUse.bytes), takenAt: go.takenAt };
+    return go;
   }
 
   /** The C side alone, as it is now, without names. @throws CgoprofError */

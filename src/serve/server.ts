@@ -9,6 +9,10 @@ import { reportError } from '../present/error-lines.js';
 import { Exchange, HttpError } from './exchange.js';
 import type { Guard } from './guard.js';
 import { type ListenAddress, listen, type Patience } from './listen.js';
+import { answerLiveData, type LiveTargets } from './live-data.js';
+import { answerLivePage, LIVE_PATHS } from './live-page.js';
+import { LIVE_DATA } from './live-state.js';
+import { answerMetrics } from './metrics.js';
 import { answerPprof } from './pprof-routes.js';
 import { type RequestTarget, requestTarget } from './request-target.js';
 import type { ServedTarget } from './served-target.js';
@@ -18,6 +22,7 @@ import { Unread } from './unread.js';
 export interface Site {
   /** In the order of the command line; the first one also answers without /p/NAME. */
   readonly targets: readonly ServedTarget[];
+  readonly live: LiveTargets;
 }
 
 const PPROF = '/debug/pprof/';
@@ -25,7 +30,10 @@ const PPROF = '/debug/pprof/';
 type Page = (exchange: Exchange, site: Site) => Promise<void>;
 
 /** Of all targets together, by path. */
-const PAGES: ReadonlyMap<string, Page> = new Map([]);
+const PAGES: ReadonlyMap<string, Page> = new Map([
+  ...LIVE_PATHS.map((path): [string, Page] => [path, answerLivePage]),
+  [`/${LIVE_DATA}`, (exchange, { live }) => answerLiveData(exchange, live)],
+]);
 
 /** Of pages that net/http/pprof does not have. What one of them needs beyond, it says itself. */
 const PAGE_HEADERS = {

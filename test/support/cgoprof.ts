@@ -17,6 +17,7 @@ const INSTALLED = [
   'out/native/lib/libcgoprof.so',
   'node_modules/commander',
   'node_modules/pprof-format',
+  'node_modules/uplot',
 ];
 
 export interface Finished {

@@ -1,0 +1,202 @@
+/**
+ * The numbers behind the live page: the last hour of every target, and a look at one as it is now. Names are looked up,
+ * and Go is asked, only while a page asks; pages that ask at about the same time share a look.
+ */
+import type { FollowedSegment } from '../collect/followed-target.js';
+import { readProcessMemory } from '../collect/process-memory.js';
+import type { Context } from '../context.js';
+import { CgoprofError, oneLine } from '../errors.js';
+import { cProfile } from '../merge/c-profile.js';
+import { otherProgramNote } from '../merge/same-program.js';
+import { segmentNotes } from '../merge/segment-notes.js';
+import { siteEstimates } from '../merge/site-estimates.js';
+import type { Segment } from '../native-binding.js';
+import { processRow } from '../present/ps-table.js';
+import type { SymbolizedSegment } from '../symbolize/symbolize-segment.js';
+import { type Exchange, HttpError } from './exchange.js';
+import { cBytesInUse, History, identityOf } from './history.js';
+import { INTERVAL_MS, type LiveC, type LiveGo, type LiveProcess, type LiveSite, type LiveState } from './live-state.js';
+import type { ServedTarget } from './served-target.js';
+
+/** For how long a look is new enough for another page. */
+const FRESH_MS = INTERVAL_MS / 2;
+
+/** A page does not wait longer for a service that is busy; its answer is for the next look. */
+const GO_PATIENCE_MS = 2_000;
+
+/** What Go had in use so long ago says nothing of now. */
+const STALE_MS = 60_000;
+
+/** More lines than anybody looks at, and few enough for a small answer. */
+const MAX_SITES = 100;
+
+/** Of C++ templates names can be pages long. */
+const MAX_NAME = 500;
+
+type Look = Pick<LiveState, 'at' | 'problem' | 'identity' | 'process' | 'c' | 'go' | 'rss'>;
+
+/** Text of the target's, made fit for one line that runs in one direction. */
+function legible(text: string): string {
+  const line = oneLine(text.replace(/[\p{Bidi_Control}\u2028\u2029]+/gu, ' '));
+  return line.length > MAX_NAME ? `${line.slice(0, MAX_NAME)}…` : line;
+}
+
+function liveProcess(followed: FollowedSegment, { header }: Segment): LiveProcess {
+  const { pid, state, started, rate, command, attached } = processRow({
+    path: followed.found.path,
+    header,
+    livePid: followed.livePid,
+  });
+  return { pid, state, started, rate, command: legible(command), attached };
+}
+
+function liveC(symbolized: SymbolizedSegment): LiveC {
+  const { segment } = symbolized;
+  const c = cProfile(symbolized, { showPlumbing: false });
+  const sites = siteEstimates([c]).filter(({ inUse }) => inUse.bytes.estimate > 0);
+  const pid = `pid ${segment.header.pid}: `;
+  return {
+    bytes: cBytesInUse(segment),
+    sites: sites.slice(0, MAX_SITES).map((site): LiveSite => {
+      const { estimate, low, high } = site.inUse.bytes;
+      return {
+        function: legible(site.function),
+        file: legible(site.file),
+        line: site.line,
+        bytes: estimate,
+        low,
+        high,
+      };
+    }),
+    siteCount: sites.length,
+    notes: segmentNotes(segment).map((note) => (note.startsWith(pid) ? note.slice(pid.length) : note)),
+  };
+}
+
+/** A target as live pages see it. */
+class LiveTarget {
+  readonly history: History;
+  #look: { readonly begun: number; readonly look: Promise<Look> } | undefined;
+  /** Why the last question to Go failed; '' when it did not. */
+  #goProblem = '';
+
+  constructor(
+    private readonly context: Context,
+    private readonly target: ServedTarget,
+  ) {
+    this.history = new History(context.procRoot, target);
+  }
+
+  get name(): string {
+    return this.target.name;
+  }
+
+  /** As it is now, or was a moment ago. */
+  look(now: number): Promise<Look> {
+    if (this.#look === undefined || now - this.#look.begun >= FRESH_MS) {
+      const look = this.#take(now);
+      const held = { begun: now, look };
+      this.#look = held;
+      // A failure is nothing to share for long.
+      look.catch(() => {
+        if (this.#look === held) this.#look = undefined;
+      });
+    }
+    return this.#look.look;
+  }
+
+  async #take(at: number): Promise<Look> {
+    try {
+      const followed = this.target.current();
+      // Go first, whose finalizers may free C memory. A process that has ended is not asked: its port may be another's.
+      if (followed.livePid !== undefined) await this.#askGo(followed);
+      const symbolized = await this.target.symbolized(followed);
+      const { livePid } = followed;
+      return {
+        at,
+        problem: '',
+        identity: identityOf(followed),
+        process: liveProcess(followed, symbolized.segment),
+        c: liveC(symbolized),
+        go: this.#go(at, livePid !== undefined),
+        rss: livePid === undefined ? null : (readProcessMemory(this.context.procRoot, livePid)?.resident ?? null),
+      };
+    } catch (error) {
+      if (!(error instanceof CgoprofError)) throw error;
+      const problem = error.hint === '' ? error.message : `${error.message}. ${error.hint}`;
+      return { at, problem, identity: '', process: null, c: null, go: this.#go(at, false), rss: null };
+    }
+  }
+
+  async #askGo(followed: FollowedSegment): Promise<void> {
+    const asked = this.target.goPart({ gc: false }).then(
+      (go) => {
+        const note = go && otherProgramNote(go.profile, [this.target.segment(followed)]);
+        this.#goProblem = note === undefined ? '' : legible(note);
+      },
+      (error: unknown) => {
+        this.#goProblem = error instanceof CgoprofError ? error.message : 'its profile cannot be read';
+      },
+    );
+    let timer: NodeJS.Timeout | undefined;
+    const patience = new Promise<void>((resolve) => {
+      timer = setTimeout(() => {
+        this.#goProblem = 'the service has not answered yet';
+        resolve();
+      }, GO_PATIENCE_MS);
+    });
+    await Promise.race([asked, patience]);
+    clearTimeout(timer);
+  }
+
+  #go(at: number, lives: boolean): LiveGo {
+    const { upstream, lastGo } = this.target;
+    if (upstream === undefined) return { served: false, bytes: null, takenAt: null, problem: '' };
+    if (!lives) return { served: true, bytes: null, takenAt: null, problem: '' };
+    const takenAt = lastGo?.takenAt.getTime() ?? null;
+    const isNew = takenAt !== null && at - takenAt < STALE_MS;
+    return { served: true, bytes: isNew ? (lastGo?.bytes ?? null) : null, takenAt, problem: this.#goProblem };
+  }
+}
+
+/** All targets as live pages see them, each read every {@link INTERVAL_MS} until it is told to stop. */
+export class LiveTargets {
+  readonly #targets: readonly LiveTarget[];
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(context: Context, targets: readonly ServedTarget[]) {
+    this.#targets = targets.map((target) => new LiveTarget(context, target));
+    this.record();
+    this.#timer = setInterval(() => this.record(), INTERVAL_MS).unref();
+  }
+
+  /** Takes a reading of each. */
+  record(now = Date.now()): void {
+    for (const { history } of this.#targets) history.record(now);
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  /** @param name The first one's by default. @returns undefined when there is none of that name */
+  async state(name: string | null, now = Date.now()): Promise<LiveState | undefined> {
+    const target = name === null ? this.#targets[0] : this.#targets.find((one) => one.name === name);
+    if (target === undefined) return undefined;
+    const isFirst = target === this.#targets[0];
+    return {
+      ...(await target.look(now)),
+      targets: this.#targets.map((one) => one.name),
+      target: target.name,
+      pprof: isFirst ? 'debug/pprof/' : `p/${encodeURIComponent(target.name)}/debug/pprof/`,
+      history: target.history.columns,
+    };
+  }
+}
+
+/** Answers the page's question. @throws HttpError */
+export async function answerLiveData(exchange: Exchange, live: LiveTargets): Promise<void> {
+  const state = await live.state(exchange.query.get('target'));
+  if (state === undefined) throw new HttpError(404, 'Unknown target');
+  exchange.send({ 'Content-Type': 'application/json; charset=utf-8' }, JSON.stringify(state));
+}

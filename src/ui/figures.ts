@@ -1,0 +1,109 @@
+/**
+ * The numbers beside the chart: what each line stands at, or stood at under the pointer; what shows and hides it; and the
+ * chart's text alternatives, one sentence and a table.
+ */
+import { formatBytes } from '../present/units.js';
+import type { LiveState } from '../serve/live-state.js';
+import type { Chart } from './chart.js';
+import { byId, element, setText } from './elements.js';
+import { changeOf, type Points, SERIES, type Series, type SeriesName } from './series.js';
+import { formatChange, formatClock, formatClockSeconds, formatSpan } from './words.js';
+
+/** Between rows of the table. */
+const ROW_MS = 300_000;
+
+interface Figure {
+  readonly value: HTMLElement;
+  readonly change: HTMLElement;
+}
+
+const orUnknown = (bytes: number | null | undefined): string => (typeof bytes === 'number' ? formatBytes(bytes) : '–');
+
+export class Figures {
+  readonly #figures: ReadonlyMap<SeriesName, Figure>;
+  #state: LiveState | undefined;
+  #points: Points | undefined;
+
+  constructor(chart: () => Chart) {
+    this.#figures = new Map(SERIES.map((series) => [series.name, addFigure(series, chart)]));
+  }
+
+  show(state: LiveState, points: Points): void {
+    this.#state = state;
+    this.#points = points;
+    this.showPoint(undefined);
+    setText(byId('chart-text'), summary(state, points));
+    byId('history-rows').replaceChildren(...tableRows(points));
+  }
+
+  /** @param index Of a point in time; undefined: now */
+  showPoint(index: number | undefined): void {
+    const points = this.#points;
+    const state = this.#state;
+    if (points === undefined || state === undefined) return;
+    for (const { name } of SERIES) {
+      const figure = this.#figures.get(name);
+      if (figure === undefined) continue;
+      setText(figure.value, orUnknown(index === undefined ? valueNow(state, name) : points.values[name][index]));
+      setText(figure.change, index === undefined ? changeText(points, name) : '');
+    }
+    const at = index === undefined ? undefined : points.at[index];
+    setText(byId('when'), at === undefined ? 'Now' : `At ${formatClockSeconds(at)}`);
+  }
+}
+
+function valueNow({ c, go, rss }: LiveState, name: SeriesName): number | null {
+  return { c: c?.bytes ?? null, go: go.bytes, rss }[name];
+}
+
+function changeText(points: Points, name: SeriesName): string {
+  const change = changeOf(points, points.values[name]);
+  return change === undefined ? '' : `${formatChange(change.bytes)} in ${formatSpan(change.ms)}`;
+}
+
+/** A button, pressed while its line is shown. */
+function addFigure({ name, label }: Series, chart: () => Chart): Figure {
+  const value = element('strong', { class: 'value' }, '–');
+  const change = element('span', { class: 'change' });
+  const swatch = element('span', { class: `swatch swatch-${name}`, 'aria-hidden': 'true' });
+  const title = element('span', { class: 'label' }, swatch, label);
+  const button = element('button', {
+    type: 'button',
+    class: 'figure',
+    'aria-pressed': 'true',
+    title: `Show or hide ${label}`,
+  });
+  button.append(title, ' ', value, ' ', change);
+  button.addEventListener('click', () => {
+    const shown = button.getAttribute('aria-pressed') !== 'true';
+    button.setAttribute('aria-pressed', String(shown));
+    chart().setShown(name, shown);
+  });
+  byId('figures').append(element('li', {}, button));
+  return { value, change };
+}
+
+/** What the chart shows, for who does not see it. */
+function summary(state: LiveState, points: Points): string {
+  const parts = SERIES.map(({ name, label }) => {
+    const now = valueNow(state, name);
+    const change = changeText(points, name);
+    if (now === null) return `${label} not known`;
+    return `${label} ${formatBytes(now)}${change === '' ? '' : `, ${change}`}`;
+  });
+  return `Chart of memory over time. ${parts.join('; ')}.`;
+}
+
+/** One row for every five minutes, latest first. */
+function tableRows({ at, values }: Points): HTMLTableRowElement[] {
+  const rows: HTMLTableRowElement[] = [];
+  let next = Number.POSITIVE_INFINITY;
+  for (let i = at.length - 1; i >= 0; i--) {
+    const time = at[i] ?? 0;
+    if (time > next) continue;
+    next = time - ROW_MS;
+    const head = element('th', { scope: 'row' }, formatClock(time));
+    rows.push(element('tr', {}, head, ...SERIES.map(({ name }) => element('td', {}, orUnknown(values[name][i])))));
+  }
+  return rows;
+}
