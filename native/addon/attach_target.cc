@@ -61,6 +61,7 @@ NativeError AttachTarget::Inspect() {
   if (NativeError error = FindFunctions()) return error;
   if (NativeError error = FindCode()) return error;
   if (NativeError error = FindLibrary()) return error;
+  if (NativeError error = CheckLibraries()) return error;
   FindGo();
   return {};
 }
@@ -173,8 +174,13 @@ NativeError AttachTarget::FindLibrary() {
     else if (image.FindFunction("malloc") != 0 && image.FindFunction("free") != 0)
       safe_points_.other_allocators.push_back(range);
   }
-  // To load it, the loader reads of all the others.
-  const std::string overwritten = functions_.run == 0 ? FindOverwrittenLibrary(process_) : "";
+  return {};
+}
+
+// Only where ours is yet to be loaded: then the loader looks at all of them.
+NativeError AttachTarget::CheckLibraries() const {
+  if (functions_.run != 0) return {};
+  const std::string overwritten = FindOverwrittenLibrary(process_);
   return overwritten.empty() ? NativeError{} : NativeError{"OVERWRITTEN", SafeText(overwritten)};
 }
 

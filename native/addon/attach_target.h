@@ -57,6 +57,7 @@ class AttachTarget {
   NativeError FindFunctions();
   NativeError FindCode();
   NativeError FindLibrary();
+  NativeError CheckLibraries() const;
   void FindGo();
   bool IsGo(uint64_t pc);
   bool IsRestorer(uint64_t pc) const;

@@ -2,19 +2,54 @@
 #include "addon/overwritten_library.h"
 
 #include <elf.h>
+#include <fcntl.h>
 #include <link.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <optional>
 #include <vector>
 
 namespace cgoprof {
 namespace {
 
 constexpr uint32_t kMostHeaders = 64;
-constexpr uint32_t kMostEntries = 4096;
-constexpr uint32_t kMostLibraries = 1 << 16;
+constexpr uint32_t kMostLibraries = 1 << 14;
+constexpr uint64_t kMostDynamicBytes = 16 << 10;
+constexpr uint64_t kPageBytes = 4096;
+
+using Dynamic = std::vector<Elf64_Dyn>;
+
+uint64_t ValueOf(const Dynamic& section, int64_t tag) {
+  for (const Elf64_Dyn& entry : section) {
+    if (entry.d_tag == tag) return entry.d_un.d_val;
+  }
+  return 0;
+}
+
+// Up to its end.
+void CutAtEnd(Dynamic* section) {
+  const auto is_end = [](const Elf64_Dyn& entry) { return entry.d_tag == DT_NULL; };
+  section->erase(std::find_if(section->begin(), section->end(), is_end), section->end());
+}
+
+// What is left of its mapping holds it all. nullopt: it cannot be read.
+std::optional<Dynamic> ReadDynamic(const RemoteProcess& process, uint64_t address, const RemoteMapping& mapping) {
+  Dynamic section(std::min(mapping.end - address, kMostDynamicBytes) / sizeof(Elf64_Dyn));
+  if (!process.ReadMemory(address, section.data(), section.size() * sizeof(Elf64_Dyn))) return std::nullopt;
+  CutAtEnd(&section);
+  return section;
+}
+
+std::vector<Elf64_Phdr> ReadHeaders(const RemoteProcess& process, uint64_t address, uint64_t count) {
+  std::vector<Elf64_Phdr> headers(std::min<uint64_t>(count, kMostHeaders));
+  if (!process.ReadMemory(address, headers.data(), headers.size() * sizeof(Elf64_Phdr))) return {};
+  return headers;
+}
 
 // A value of the auxiliary vector; 0: it has none.
 uint64_t AuxiliaryValue(const std::string& vector, uint64_t type) {
@@ -26,56 +61,132 @@ uint64_t AuxiliaryValue(const std::string& vector, uint64_t type) {
   return 0;
 }
 
-// Of a dynamic section.
-struct Entry {
-  bool is_readable;
-  uint64_t value;  // 0: there is no such entry
-};
-
-Entry FindEntry(const RemoteProcess& process, uint64_t dynamic, int64_t tag) {
-  Elf64_Dyn entry;
-  for (uint32_t i = 0; i < kMostEntries; i++) {
-    if (!process.Read(dynamic + i * sizeof(entry), &entry)) return {false, 0};
-    if (entry.d_tag == tag) return {true, entry.d_un.d_val};
-    if (entry.d_tag == DT_NULL) break;
-  }
-  return {true, 0};
-}
-
 // The executable's, by its program headers; 0: not found.
-uint64_t FindDynamicSection(const RemoteProcess& process) {
+uint64_t FindExecutableDynamic(const RemoteProcess& process) {
   const std::string vector = process.ReadFile("auxv").value_or("");
   const uint64_t address = AuxiliaryValue(vector, AT_PHDR);
-  const uint64_t count = std::min<uint64_t>(AuxiliaryValue(vector, AT_PHNUM), kMostHeaders);
-  std::vector<Elf64_Phdr> headers(count);
-  if (count == 0 || !process.ReadMemory(address, headers.data(), count * sizeof(Elf64_Phdr))) return 0;
   uint64_t bias = 0, dynamic = 0;
-  for (const Elf64_Phdr& header : headers) {
+  for (const Elf64_Phdr& header : ReadHeaders(process, address, AuxiliaryValue(vector, AT_PHNUM))) {
     if (header.p_type == PT_PHDR) bias = address - header.p_vaddr;
     if (header.p_type == PT_DYNAMIC) dynamic = header.p_vaddr;
   }
   return dynamic != 0 ? dynamic + bias : 0;
 }
 
-// glibc has relocated the addresses in it; not so the vDSO's, which is no file's.
-bool IsOverwritten(const RemoteProcess& process, const link_map& library) {
-  constexpr uint64_t kNear = uint64_t{1} << 31;
-  const uint64_t dynamic = reinterpret_cast<uint64_t>(library.l_ld);
-  const Entry strings = FindEntry(process, dynamic, DT_STRTAB);
-  return !strings.is_readable || strings.value - dynamic + kNear >= 2 * kNear;
-}
+// A file that is open as long as this is.
+class OpenFile {
+ public:
+  explicit OpenFile(const std::string& path) : fd_(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
+    if (fd_ >= 0) fstat(fd_, &info_);
+  }
+  ~OpenFile() {
+    if (fd_ >= 0) close(fd_);
+  }
+  OpenFile(const OpenFile&) = delete;
+  OpenFile& operator=(const OpenFile&) = delete;
 
-std::string LookOnce(const RemoteProcess& process) {
-  const uint64_t executable = FindDynamicSection(process);
-  r_debug debug = {};
-  if (executable == 0 || !process.Read(FindEntry(process, executable, DT_DEBUG).value, &debug)) return "";
+  bool IsInode(uint64_t inode) const { return fd_ >= 0 && S_ISREG(info_.st_mode) && info_.st_ino == inode; }
+  uint64_t size() const { return static_cast<uint64_t>(info_.st_size); }
+  size_t ReadAt(uint64_t offset, void* out, size_t bytes) const {
+    const ssize_t got = pread(fd_, out, bytes, static_cast<off_t>(offset));
+    return got > 0 ? static_cast<size_t>(got) : 0;
+  }
+
+ private:
+  const int fd_;
+  struct stat info_ = {};
+};
+
+// One library of the loader's list.
+class Library {
+ public:
+  Library(const RemoteProcess& process, const std::vector<RemoteMapping>& mappings, const link_map& entry)
+      : process_(process), mappings_(mappings), bias_(entry.l_addr), dynamic_(reinterpret_cast<uint64_t>(entry.l_ld)) {
+    const RemoteMapping* const mapping = FindMapping(mappings, dynamic_);
+    mapping_ = mapping != nullptr && mapping->inode != 0 ? mapping : nullptr;
+  }
+
+  // False, too, for what is no file's: the vDSO.
+  bool IsOverwritten() const {
+    if (mapping_ == nullptr) return false;
+    const std::optional<Dynamic> section = ReadDynamic(process_, dynamic_, *mapping_);
+    return !section || !IsRelocated(*section) || DiffersFromFile(*section);
+  }
+
+  const std::string& path() const { return mapping_->path; }
+
+ private:
+  // glibc relocates the addresses in place, but where the section is read-only. The new file's would not be.
+  bool IsRelocated(const Dynamic& section) const {
+    const RemoteMapping* const strings = FindMapping(mappings_, ValueOf(section, DT_STRTAB));
+    return (strings != nullptr && strings->inode == mapping_->inode) || bias_ == 0 || IsSectionReadOnly();
+  }
+
+  bool IsSectionReadOnly() const {
+    const auto is_first = [&](const RemoteMapping& m) {
+      return m.inode == mapping_->inode && m.offset == 0 && m.start <= dynamic_;
+    };
+    const auto first = std::find_if(mappings_.rbegin(), mappings_.rend(), is_first);
+    Elf64_Ehdr header;
+    if (first == mappings_.rend() || !process_.Read(first->start, &header)) return false;
+    for (const Elf64_Phdr& one : ReadHeaders(process_, first->start + header.e_phoff, header.e_phnum)) {
+      if (one.p_type == PT_DYNAMIC) return (one.p_flags & PF_W) == 0;
+    }
+    return false;
+  }
+
+  // What the loader has filled in, and so keeps, against what the file has at that place by now. False where the file
+  // is not to be had: renamed, deleted, or another one by now, it was not overwritten.
+  bool DiffersFromFile(const Dynamic& section) const {
+    char range[64];
+    snprintf(range, sizeof(range), "%lx-%lx", mapping_->start, mapping_->end);
+    const std::string root = "/proc/" + std::to_string(process_.pid());
+    for (const std::string& path : {root + "/map_files/" + range, root + "/root" + mapping_->path}) {
+      const OpenFile file(path);
+      if (file.IsInode(mapping_->inode)) return IsCutShort(file.size()) || !Matches(section, file);
+    }
+    return false;
+  }
+
+  bool IsCutShort(uint64_t size) const {
+    const uint64_t end = (size + kPageBytes - 1) & ~(kPageBytes - 1);
+    return std::any_of(mappings_.begin(), mappings_.end(), [&](const RemoteMapping& m) {
+      return m.inode == mapping_->inode && m.readable && m.offset + (m.end - m.start) > end;
+    });
+  }
+
+  bool Matches(const Dynamic& section, const OpenFile& file) const {
+    Dynamic there(section.size());
+    const size_t bytes = section.size() * sizeof(Elf64_Dyn);
+    if (file.ReadAt(mapping_->offset + (dynamic_ - mapping_->start), there.data(), bytes) != bytes) return false;
+    return std::equal(section.begin(), section.end(), there.begin(), [&](const Elf64_Dyn& a, const Elf64_Dyn& b) {
+      const uint64_t here = a.d_un.d_val, in_file = b.d_un.d_val;
+      // DT_DEBUG is the loader's to fill in.
+      return a.d_tag == b.d_tag && (here == in_file || here == in_file + bias_ || a.d_tag == DT_DEBUG);
+    });
+  }
+
+  const RemoteProcess& process_;
+  const std::vector<RemoteMapping>& mappings_;
+  const uint64_t bias_;
+  const uint64_t dynamic_;
+  const RemoteMapping* mapping_;
+};
+
+// '' where all are whole; nullopt where the list changed, or is none.
+std::optional<std::string> LookOnce(const RemoteProcess& process) {
   const std::vector<RemoteMapping> mappings = process.Mappings();
-  link_map library = {};
-  library.l_next = debug.r_map;
-  for (uint32_t i = 0; i < kMostLibraries && library.l_next != nullptr; i++) {
-    if (!process.Read(reinterpret_cast<uint64_t>(library.l_next), &library)) return "";
-    const RemoteMapping* const mapping = FindMapping(mappings, reinterpret_cast<uint64_t>(library.l_ld));
-    if (mapping != nullptr && mapping->inode != 0 && IsOverwritten(process, library)) return mapping->path;
+  const uint64_t executable = FindExecutableDynamic(process);
+  const RemoteMapping* const mapping = FindMapping(mappings, executable);
+  const std::optional<Dynamic> section = mapping != nullptr ? ReadDynamic(process, executable, *mapping) : std::nullopt;
+  r_debug debug = {};
+  if (!section || !process.Read(ValueOf(*section, DT_DEBUG), &debug)) return std::nullopt;
+  link_map entry = {};
+  entry.l_next = debug.r_map;
+  for (uint32_t i = 0; i < kMostLibraries && entry.l_next != nullptr; i++) {
+    if (!process.Read(reinterpret_cast<uint64_t>(entry.l_next), &entry)) return std::nullopt;
+    const Library library(process, mappings, entry);
+    if (library.IsOverwritten()) return library.path();
   }
   return "";
 }
@@ -83,14 +194,19 @@ std::string LookOnce(const RemoteProcess& process) {
 }  // namespace
 
 std::string FindOverwrittenLibrary(const RemoteProcess& process) {
-  constexpr int kLooks = 4;
+  constexpr int kLooks = 6, kMustAgree = 3;
   const timespec nap = {0, 20'000'000};
-  std::string found = LookOnce(process);
-  for (int look = 1; look < kLooks && !found.empty(); look++) {
-    nanosleep(&nap, nullptr);
-    if (LookOnce(process) != found) return "";
+  std::string last;
+  int agreed = 0;
+  for (int look = 0; look < kLooks && agreed < kMustAgree; look++) {
+    if (look > 0) nanosleep(&nap, nullptr);
+    const std::optional<std::string> found = LookOnce(process);
+    if (found && found->empty()) return "";
+    if (!found) continue;
+    agreed = *found == last ? agreed + 1 : 1;
+    last = *found;
   }
-  return found;
+  return agreed == kMustAgree ? last : "";
 }
 
 }  // namespace cgoprof

@@ -87,6 +87,7 @@ uint64_t RemoteImage::FindFunction(const std::string& name) const {
   ImageMemory memory(*process_);
   const uint64_t found = SymbolLookup(&memory, symbols_).Find({name.c_str(), SymbolVersion::kCurrent});
   Elf64_Sym symbol;
+  // Resolvers (STT_GNU_IFUNC) run in the process alone.
   if (found == 0 || !process_->Read(found, &symbol) || ELF64_ST_TYPE(symbol.st_info) != STT_FUNC) return 0;
   const uint64_t address = symbol.st_value + bias_;
   return Contains(address) ? address : 0;

@@ -60,12 +60,16 @@ void EndTurn() { __atomic_store_n(&fork_wiped.attaching, kNobody, __ATOMIC_RELEA
 
 // Not in memory that a child process finds wiped: it inherits hooks with the rest.
 bool hooks_are_in;
+// What to redirect is known, all of it: a child that was forked before finds the rest. It is found once, when the
+// program's libraries were least likely overwritten.
+bool hooks_are_known;
 
 bool PutHooksIn() {
-  if (hooks_are_in) return RedirectAgain();
+  hooks_are_in = hooks_are_known && RedirectAgain();
+  if (hooks_are_known) return hooks_are_in;
   if (!HookMallocFamily()) return false;
   HookAllocatorFunctions();
-  hooks_are_in = true;  // all of them: a child that was forked before does the above once more
+  hooks_are_known = hooks_are_in = true;
   return true;
 }
 

@@ -2,8 +2,8 @@
 // code and not by dlsym: that takes the loader's lock and, in older glibc, calls calloc. May be used while the loader
 // is still at work, but not while another thread may unload a library.
 //
-// A library's file may have been cut short or overwritten since it was loaded, and its memory with it: nothing is read
-// unasked, and what is found may be anything.
+// A library's file may have been overwritten since it was loaded, and its memory with it: what is looked at may be
+// gone, or anything. What is found in libraries that the program uses all the time, as its allocator, is believed.
 #ifndef CGOPROF_PRELOAD_LOADED_LIBRARY_H_
 #define CGOPROF_PRELOAD_LOADED_LIBRARY_H_
 
@@ -11,7 +11,7 @@
 #include <link.h>
 #include <stdint.h>
 
-#include "preload/readable.h"
+#include "preload/library_memory.h"
 #include "shared/symbol_lookup.h"
 
 namespace cgoprof {

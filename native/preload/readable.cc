@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <stddef.h>
-#include <string.h>
 
 #include "preload/raw_syscall.h"
 
@@ -25,21 +24,6 @@ bool IsRangeReadable(uintptr_t start, uintptr_t end) {
     if (page + kProbePage < page) return false;
   }
   return true;
-}
-
-bool LibraryMemory::IsReadable(uint64_t address, uint64_t bytes) {
-  if (address + bytes < address) return false;
-  for (uint64_t page = address & ~(kProbePage - 1); page < address + bytes; page += kProbePage) {
-    if (page == page_) continue;
-    if (!cgoprof::IsReadable(page)) return false;
-    page_ = page;
-  }
-  return true;
-}
-
-bool LibraryMemory::HasText(uint64_t address, const char* text) {
-  const size_t bytes = strlen(text) + 1;
-  return IsReadable(address, bytes) && memcmp(reinterpret_cast<const void*>(address), text, bytes) == 0;
 }
 
 }  // namespace cgoprof

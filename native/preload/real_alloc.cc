@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "preload/library_memory.h"
 #include "preload/loaded_library.h"
 
 namespace cgoprof {
@@ -78,7 +79,10 @@ RealFunctions real = {
 #undef CGOPROF_INITIAL
 };
 
-void NoteHowLoaded() { attached = FindFirst(LibrariesBehindOurs(), "malloc").library == nullptr; }
+void NoteHowLoaded() {
+  attached = FindFirst(LibrariesBehindOurs(), "malloc").library == nullptr;
+  if (attached) DistrustLibraries();
+}
 
 bool IsAttached() { return attached; }
 

@@ -5,6 +5,7 @@
 #include <sys/auxv.h>
 
 #include "preload/gathered_stores.h"
+#include "preload/library_memory.h"
 #include "preload/loaded_library.h"
 #include "preload/loader_lock.h"
 
@@ -78,7 +79,7 @@ class Replacer {
       if (!HoldsAddress(row)) continue;
       const uintptr_t place = library.l_addr + row.r_offset;
       // One that is not aligned, in a packed struct, could lie on two pages.
-      if (place % sizeof(place) != 0 || !places_.IsReadable(place, sizeof(place))) continue;
+      if (place % sizeof(place) != 0 || !places_.Has(place, sizeof(place))) continue;
       ReplaceAt(reinterpret_cast<uintptr_t*>(place), library, section, ELF64_R_SYM(row.r_info));
     }
   }
@@ -135,6 +136,7 @@ class Pass {
     stores_.Add(const_cast<uintptr_t*>(&function.st_value), function.st_value, value);
   }
   void AddChange(const void* from, const void* to, const Redirection& of) {
+    if (from == nullptr) return;  // of a resolver that has nothing to choose: whatever is not filled in holds that
     replacer_.Add({reinterpret_cast<uintptr_t>(from), reinterpret_cast<uintptr_t>(to), &of});
   }
   // False if it failed, or did in part.

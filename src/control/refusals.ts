@@ -45,7 +45,7 @@ const CODES: Readonly<Partial<Record<AttachErrorCode, (detail: string) => Words>
     hint: 'Build it without -fsanitize=thread or memory.',
   }),
   OVERWRITTEN: (detail) => ({
-    why: `the file of a library that it uses was overwritten in place: ${detail}. The next library that is loaded crashes it`,
+    why: `the file of a library that it uses was overwritten in place: ${detail}. Loading another one may crash it`,
     hint: 'Nothing has changed in it, but restart it. To install a library, rename the new file into its place (mv, install), never cp.',
   }),
   FORBIDDEN: (detail) => ({

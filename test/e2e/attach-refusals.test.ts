@@ -2,14 +2,18 @@
 // nobody had asked.
 import { execFileSync, spawnSync } from 'node:child_process';
 import {
+  closeSync,
   copyFileSync,
   existsSync,
   mkdirSync,
+  openSync,
   readFileSync,
   renameSync,
   rmSync,
   statSync,
+  truncateSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -163,19 +167,37 @@ describe('one that has a library whose file was overwritten in place', () => {
     return { library, service: await start([program], { env: { LIBRARY: library } }) };
   };
 
-  it.each([
-    ['cut short', () => ''],
-    ['by itself', () => readFileSync(file)],
-    ['by another library', () => readFileSync(shop.library)],
-    ['by anything', () => Buffer.alloc(20_000, 'no library')],
-  ])('%s: the loader would crash it', async (how, contents) => {
-    const { library, service } = await startWithCopy(`${how.replaceAll(' ', '-')}.so`);
-    writeFileSync(library, contents());
+  /** Overwrites a file as `dd conv=notrunc` and `rsync --inplace` do: what was there is not cut off first. */
+  function overwrite(path: string, contents: Uint8Array): void {
+    const fd = openSync(path, 'r+');
+    writeSync(fd, contents);
+    closeSync(fd);
+  }
+
+  it.each<[string, (library: string) => void]>([
+    ['cut short', (library) => truncateSync(library)],
+    ['cut in half', (library) => truncateSync(library, 8192)],
+    ['by itself', (library) => writeFileSync(library, readFileSync(file))],
+    ['by another library', (library) => writeFileSync(library, readFileSync(shop.library))],
+    ['by another library, not cut short first', (library) => overwrite(library, readFileSync(shop.library))],
+    ['by anything', (library) => writeFileSync(library, Buffer.alloc(20_000, 'no library'))],
+    ['by anything, not cut short first', (library) => overwrite(library, Buffer.alloc(20_000, 'no library'))],
+  ])('%s: the loader might crash it', async (how, change) => {
+    const { library, service } = await startWithCopy(`${how.replaceAll(/\W+/g, '-')}.so`);
+    change(library);
     const why = `^the file of a library that it uses was overwritten in place: ${library}\\. `;
     await expectRefused(service, new RegExp(why));
   });
 
-  it('but a file renamed into its place is another', async () => {
+  it('but a library whose dynamic section is read-only is whole', async () => {
+    const library = shop.path('read-only.so');
+    writeFileSync(library, withReadOnlyDynamicSection(readFileSync(file)));
+    const service = await start([program], { env: { LIBRARY: library } });
+    expect((await attach(shop, service.pid)).how).toBe('injected');
+    await endWell(service);
+  });
+
+  it('and a file renamed into its place is another', async () => {
     const { library, service } = await startWithCopy('renamed.so');
     copyFileSync(shop.library, `${library}.new`);
     renameSync(`${library}.new`, library);
@@ -331,6 +353,19 @@ describe.runIf(isRoot && canMount)('what the process sees of the file system', (
     await endWell(service);
   }
 });
+
+/** As `-z rodynamic` of LLVM's linker has it: glibc leaves such a section as it is. */
+function withReadOnlyDynamicSection(image: Buffer): Buffer {
+  const headers = Number(image.readBigUInt64LE(32));
+  const count = image.readUInt16LE(56);
+  const [PT_DYNAMIC, PF_R] = [2, 4];
+  const of = Array.from({ length: count }, (_, i) => headers + 56 * i).filter(
+    (at) => image.readUInt32LE(at) === PT_DYNAMIC,
+  );
+  expect(of).toHaveLength(1);
+  for (const at of of) image.writeUInt32LE(PF_R, at + 4);
+  return image;
+}
 
 /** Does something, then answers lines until the end of its input. */
 function waiting(first = '', headers: readonly string[] = []): string {

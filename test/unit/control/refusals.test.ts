@@ -43,7 +43,7 @@ const CODES: Record<AttachErrorCode, readonly [detail: string, why: RegExp, hint
   LIBC: ['pthread_create', /^pthread_create is not found in its C library/, /cgoprof run/],
   SHADOW_STACK: ['', /shadow stacks/, /x86_shstk=off/],
   SANITIZER: ['__tsan_init', /must know of every thread \(__tsan_init\)$/, /without -fsanitize/],
-  OVERWRITTEN: ['/app/p.so', /overwritten in place: \/app\/p\.so\. The next library/, /restart it.*mv/],
+  OVERWRITTEN: ['/app/p.so', /overwritten in place: \/app\/p\.so\. Loading another one may crash it/, /restart it.*mv/],
   FORBIDDEN: ['memfd_create', /^the kernel forbids it memfd_create/, /memfd_noexec/],
   SECCOMP_FORBIDS: ['memfd_create', /^its seccomp filter forbids memfd_create/, /Allow memfd_create/],
   SECCOMP_UNKNOWN: ['', /filter that we may not read; some end the process/, /sudo cgoprof attach 10.*--trust-seccomp/],
