@@ -13,7 +13,7 @@ export interface RequestTarget {
 const PLAIN = /^\/(?:[!-"$&-[\]-~]|%[0-9a-f]{2})*$/i;
 
 /** Bytes that are no part of a name, and dots in disguise: behind a slash, whole segments of them. */
-const DISGUISED = /%00|\/(?:\.?%2e|%2e\.?)(?:\/|$)/i;
+const DISGUISED = /%00|\/\.?%2e(?:\.|%2e)?(?:\/|$)/i;
 
 /** @param target /PATH?QUERY, or with http://HOST before it as to a proxy. @throws HttpError 400 */
 export function requestTarget(target: string): RequestTarget {
