@@ -12,7 +12,6 @@ import { type ListenAddress, listen, type Patience } from './listen.js';
 import { answerLiveData, type LiveTargets } from './live-data.js';
 import { answerLivePage, LIVE_PATHS } from './live-page.js';
 import { LIVE_DATA } from './live-state.js';
-import { answerMetrics } from './metrics.js';
 import { answerPprof } from './pprof-routes.js';
 import { type RequestTarget, requestTarget } from './request-target.js';
 import type { ServedTarget } from './served-target.js';
