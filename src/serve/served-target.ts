@@ -5,14 +5,18 @@
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import type { Profile } from 'pprof-format';
-import type { FollowedSegment, FollowedTarget } from '../collect/followed-target.js';
+import type { FoundSegment } from '../collect/find-segments.js';
+import { endNote, type FollowedSegment, type FollowedTarget } from '../collect/followed-target.js';
+import { type ProcessMemory, readProcessMemory } from '../collect/process-memory.js';
 import { readSegment } from '../collect/read-segment.js';
 import { fileSystemRoot } from '../collect/target.js';
 import type { Upstream } from '../collect/upstream.js';
 import { type Context, say } from '../context.js';
+import { CgoprofError } from '../errors.js';
 import { cProfile } from '../merge/c-profile.js';
 import { mergeProfiles } from '../merge/merge-profiles.js';
 import { parseGoProfile } from '../merge/parse-profile.js';
+import { otherProgramNote } from '../merge/same-program.js';
 import { goSiteCounts } from '../merge/site-counts.js';
 import type { NativeBinding, Segment } from '../native-binding.js';
 import type { SymbolStore } from '../symbolize/symbol-cache.js';
@@ -39,8 +43,13 @@ export interface Snapshot {
   readonly target: FollowedSegment;
   readonly symbolized: SymbolizedSegment;
   readonly c: Profile;
-  /** Undefined where no service was named with --go. */
+  /**
+   * Undefined where no service was named with --go. Once the process has ended, the last that was fetched from it, or
+   * undefined if none was.
+   */
   readonly go: GoPart | undefined;
+  /** What whoever looks at it must know beside what is in the profiles: such as that the process has ended. */
+  readonly notes: readonly string[];
   /** Merged and gzipped. @param defaultType The sample type that viewers show first; '': the last. */
   encoded(defaultType: '' | 'alloc_space'): Promise<Uint8Array>;
 }
@@ -56,12 +65,22 @@ export interface ServedTargetOptions {
   readonly turns: Turns;
 }
 
+/** A Go side that was fetched, and from whom. */
+interface FetchedGo {
+  readonly from: FoundSegment;
+  readonly part: GoPart;
+  readonly inUse: GoInUse;
+}
+
+/** How often a snapshot is begun anew because the process was replaced meanwhile. */
+const MAX_BEGINNINGS = 3;
+
 export class ServedTarget {
   /** By whether Go collects first. */
   readonly #underWay = new Map<boolean, Promise<Snapshot>>();
-  readonly #goUnderWay = new Map<boolean, Promise<GoPart>>();
+  readonly #goUnderWay = new Map<boolean, { readonly of: FollowedSegment; readonly part: Promise<GoPart> }>();
   readonly #warned = new Set<string>();
-  #lastGo: GoInUse | undefined;
+  #lastGo: FetchedGo | undefined;
 
   constructor(
     private readonly context: Context,
@@ -73,13 +92,14 @@ export class ServedTarget {
     return this.options.name;
   }
 
+  /** Asked only while the process lives: later it answers with an error. */
   get upstream(): Upstream | undefined {
     return this.options.upstream;
   }
 
   /** What the last profile of the Go side came to, whoever asked for it. */
   get lastGo(): GoInUse | undefined {
-    return this.#lastGo;
+    return this.#lastGo?.inUse;
   }
 
   /** The segment that stands for it now. @throws CgoprofError while there is none */
@@ -97,31 +117,67 @@ export class ServedTarget {
   }
 
   async #take(gc: boolean): Promise<Snapshot> {
-    const target = this.current();
-    const go = await this.goPart({ gc });
+    const { target, go } = await this.#withGo(gc);
     const symbolized = await this.symbolized(target);
     const c = cProfile(symbolized, this.options);
-    return { target, symbolized, c, go, encoded: encoder(c, go) };
+    const notes = this.#notes(target, symbolized.segment, go);
+    return { target, symbolized, c, go, notes, encoded: encoder(c, go, notes) };
   }
 
-  /** The Go side alone, shared as snapshots are; undefined without a service to ask. @throws CgoprofError */
-  goPart({ gc }: { readonly gc: boolean }): Promise<GoPart | undefined> {
+  /** What answers for a process that has ended meanwhile may be another: only what came from a living one counts. */
+  async #withGo(gc: boolean): Promise<{ readonly target: FollowedSegment; readonly go: GoPart | undefined }> {
+    for (let begun = 0; begun < MAX_BEGINNINGS; begun++) {
+      const target = this.current();
+      const asked = await this.goPart({ gc }).then(
+        (go) => ({ go }),
+        (error: unknown) => ({ error }),
+      );
+      if (this.current() !== target) continue;
+      if ('error' in asked) throw asked.error;
+      return { target, go: asked.go };
+    }
+    throw new CgoprofError({ what: this.name, why: 'its process ends and is started anew while it is looked at' });
+  }
+
+  /**
+   * The Go side alone, shared as snapshots are; of a process that has ended the last one that was fetched. Undefined
+   * without a service to ask. @throws CgoprofError
+   */
+  async goPart({ gc }: { readonly gc: boolean }): Promise<GoPart | undefined> {
     const { upstream } = this.options;
-    if (upstream === undefined) return Promise.resolve(undefined);
-    const underWay = this.#goUnderWay.get(gc) ?? this.#takeGo(upstream, gc).finally(() => this.#goUnderWay.delete(gc));
-    this.#goUnderWay.set(gc, underWay);
-    return underWay;
+    if (upstream === undefined) return undefined;
+    const target = this.current();
+    if (target.end !== undefined) return this.#lastGo?.from === target.found ? this.#lastGo.part : undefined;
+    const underWay = this.#goUnderWay.get(gc);
+    if (underWay?.of === target) return underWay.part;
+    const begun = { of: target, part: this.#takeGo(upstream, gc, target) };
+    this.#goUnderWay.set(gc, begun);
+    return begun.part.finally(() => this.#goUnderWay.get(gc) === begun && this.#goUnderWay.delete(gc));
   }
 
-  async #takeGo(upstream: Upstream, gc: boolean): Promise<GoPart> {
-    const go = await takeGoPart(upstream, gc);
-    this.#lastGo = { bytes: Number(goSiteCounts(go.profile).inUse.bytes), takenAt: go.takenAt };
-    return go;
+  async #takeGo(upstream: Upstream, gc: boolean, target: FollowedSegment): Promise<GoPart> {
+    const part = await takeGoPart(upstream, gc);
+    if (this.current() === target) {
+      const inUse = { bytes: Number(goSiteCounts(part.profile).inUse.bytes), takenAt: part.takenAt };
+      this.#lastGo = { from: target.found, part, inUse };
+    }
+    return part;
+  }
+
+  /** Also told to our own user, each once: who serves may know what to do about it. */
+  #notes(target: FollowedSegment, segment: Segment, go: GoPart | undefined): string[] {
+    const ended = endNote(target);
+    const other = go === undefined ? undefined : otherProgramNote(go.profile, [segment]);
+    if (other !== undefined) this.#warn(`${this.name}: ${other}`);
+    return [ended, other].filter((note) => note !== undefined);
   }
 
   /** The C side alone, as it is now, without names. @throws CgoprofError */
-  segment({ path }: FollowedSegment): Segment {
-    return readSegment(this.native, path);
+  segment({ path, found }: FollowedSegment): Segment {
+    const segment = readSegment(this.native, path);
+    if (segment.header.createdUnixNs === found.header.createdUnixNs) return segment;
+    // Its descriptor was given up meanwhile, and is another file's now.
+    throw new CgoprofError({ what: this.name, why: 'its process was replaced by another', hint: 'Try again.' });
   }
 
   /** The same with names. @throws CgoprofError */
@@ -151,10 +207,11 @@ async function takeGoPart(upstream: Upstream, gc: boolean): Promise<GoPart> {
   return { profile: parseGoProfile(bytes, name), name, takenAt };
 }
 
-function encoder(c: Profile, go: GoPart | undefined): Snapshot['encoded'] {
+function encoder(c: Profile, go: GoPart | undefined, notes: readonly string[]): Snapshot['encoded'] {
   const encoded = new Map<string, Promise<Uint8Array>>();
   const encode = async (defaultType: string): Promise<Uint8Array> => {
-    const comments = go === undefined ? [] : [`cgoprof: Go heap profile from ${go.name}`];
+    const source = go === undefined ? [] : [`Go heap profile from ${go.name}, taken at ${go.takenAt.toISOString()}`];
+    const comments = [...source, ...notes].map((text) => `cgoprof: ${text}`);
     const merged = mergeProfiles({ go: go === undefined ? [] : [go.profile], c: [c], comments });
     if (defaultType !== '') merged.defaultSampleType = merged.stringTable.dedup(defaultType);
     return promisify(gzip)(merged.encode(), { level: 1 });

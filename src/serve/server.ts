@@ -12,6 +12,7 @@ import { type ListenAddress, listen, type Patience } from './listen.js';
 import { answerLiveData, type LiveTargets } from './live-data.js';
 import { answerLivePage, LIVE_PATHS } from './live-page.js';
 import { LIVE_DATA } from './live-state.js';
+import { answerMetrics } from './metrics.js';
 import { answerPprof } from './pprof-routes.js';
 import { type RequestTarget, requestTarget } from './request-target.js';
 import type { ServedTarget } from './served-target.js';
@@ -32,6 +33,7 @@ type Page = (exchange: Exchange, site: Site) => Promise<void>;
 const PAGES: ReadonlyMap<string, Page> = new Map([
   ...LIVE_PATHS.map((path): [string, Page] => [path, answerLivePage]),
   [`/${LIVE_DATA}`, (exchange, { live }) => answerLiveData(exchange, live)],
+  ['/metrics', (exchange, { targets }) => answerMetrics(exchange, targets)],
 ]);
 
 /** Of pages that net/http/pprof does not have. What one of them needs beyond, it says itself. */

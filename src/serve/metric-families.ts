@@ -1,0 +1,202 @@
+/**
+ * What Prometheus is told of targets: by what name, with which words, in its text format.
+ *
+ * What C's allocator holds but does not use is not among them. It would take what Go holds, which only the service knows;
+ * and RssAnon less that less C's bytes in use bounds it from neither side, since Go's and C's memory need not be resident.
+ */
+import { Counter, Gauge, Registry } from 'prom-client';
+import type { ProcessMemory } from '../collect/process-memory.js';
+import type { Int64 } from '../merge/int64.js';
+import type { CSiteCounts } from '../merge/site-counts.js';
+import type { SegmentCounters, SegmentHeader } from '../native-binding.js';
+import { isRecording } from '../recording.js';
+
+/** What a scrape finds of one target that is up. */
+export interface Reading {
+  readonly header: SegmentHeader;
+  readonly counts: CSiteCounts;
+  /** Undefined where /proc does not tell. */
+  readonly memory: ProcessMemory | undefined;
+}
+
+/** One number of a target; undefined where there is none. */
+interface Family {
+  readonly type: typeof Counter | typeof Gauge;
+  readonly name: string;
+  readonly help: string;
+  readonly value: (reading: Reading) => Int64 | undefined;
+}
+
+/** Readings say how they were taken by cgoprof_sample_rate_bytes; all that is counted in blocks or bytes is scaled. */
+const FAMILIES: readonly Family[] = [
+  {
+    type: Gauge,
+    name: 'cgoprof_c_in_use_bytes',
+    help: 'Bytes of C memory in use, estimated from samples; without what was in use before an attach.',
+    value: ({ counts }) => counts.inUse.bytes,
+  },
+  {
+    type: Gauge,
+    name: 'cgoprof_c_in_use_objects',
+    help: 'Blocks of C memory in use, estimated from samples; without what was in use before an attach.',
+    value: ({ counts }) => counts.inUse.objects,
+  },
+  {
+    type: Counter,
+    name: 'cgoprof_c_allocated_bytes_total',
+    help: 'Bytes of C memory allocated while it was recorded, estimated from samples.',
+    value: ({ counts }) => counts.allocated.bytes,
+  },
+  {
+    type: Counter,
+    name: 'cgoprof_c_allocated_objects_total',
+    help: 'Blocks of C memory allocated while it was recorded, estimated from samples.',
+    value: ({ counts }) => counts.allocated.objects,
+  },
+  {
+    type: Counter,
+    name: 'cgoprof_c_freed_bytes_total',
+    help: 'Bytes of C memory freed of those that were recorded, estimated from samples.',
+    value: ({ counts }) => counts.freed.bytes,
+  },
+  {
+    type: Counter,
+    name: 'cgoprof_c_freed_objects_total',
+    help: 'Blocks of C memory freed of those that were recorded, estimated from samples.',
+    value: ({ counts }) => counts.freed.objects,
+  },
+  {
+    type: Gauge,
+    name: 'cgoprof_c_sites_in_use',
+    help: 'C call stacks that hold memory now, by what was sampled.',
+    value: ({ counts }) => counts.sitesInUse,
+  },
+  {
+    type: Counter,
+    name: 'cgoprof_c_sites_total',
+    help: 'C call stacks that ever allocated, by what was sampled. Those that hold nothing any more stay counted: growth is no leak.',
+    value: ({ counts }) => counts.sites,
+  },
+  {
+    type: Gauge,
+    name: 'cgoprof_c_buckets',
+    help: 'Entries of the bucket table, one per C call stack and size class. None is ever removed.',
+    value: ({ counts }) => counts.buckets,
+  },
+  {
+    type: Counter,
+    name: 'cgoprof_samples_total',
+    help: 'C allocations recorded.',
+    value: ({ header }) => header.samples,
+  },
+  {
+    type: Gauge,
+    name: 'cgoprof_live_samples',
+    help: 'C allocations recorded and not freed yet.',
+    value: ({ header }) => header.liveSamples,
+  },
+  {
+    type: Gauge,
+    name: 'cgoprof_sample_rate_bytes',
+    help: 'Mean bytes between samples; 1 where every allocation is recorded, and nothing is an estimate.',
+    value: ({ header }) => header.sampleRate,
+  },
+  {
+    type: Gauge,
+    name: 'cgoprof_recording',
+    help: '1 while allocations are recorded, 0 while that is switched off.',
+    value: ({ header }) => Number(isRecording(header)),
+  },
+  {
+    type: Gauge,
+    name: 'cgoprof_attach_time_seconds',
+    help: 'When the library was last attached, in seconds since 1970; absent where it was preloaded.',
+    value: ({ header }) => (header.attachments > 0 ? Number(header.attachedUnixNs) / 1e9 : undefined),
+  },
+  {
+    type: Gauge,
+    name: 'cgoprof_before_attach_bytes',
+    help: 'Bytes of C memory in use right before the last attach, by the allocator’s own account. What of it was freed since is not known.',
+    value: ({ header }) => (header.attachments > 0 ? header.beforeAttachBytes : undefined),
+  },
+  {
+    type: Gauge,
+    name: 'cgoprof_segment_bytes',
+    help: 'Shared memory that the segment occupies.',
+    value: ({ header }) => header.committedBytes,
+  },
+  {
+    type: Gauge,
+    name: 'cgoprof_target_resident_memory_bytes',
+    help: 'Resident memory of the target: anonymous, file and shared.',
+    value: ({ memory }) => memory?.resident,
+  },
+  {
+    type: Gauge,
+    name: 'cgoprof_target_resident_anonymous_bytes',
+    help: 'Resident memory of the target that belongs to no file: C’s and Go’s heaps, in use or held for later, and stacks.',
+    value: ({ memory }) => memory?.anonymous,
+  },
+  {
+    type: Gauge,
+    name: 'cgoprof_target_resident_file_bytes',
+    help: 'Resident memory of the target that belongs to files, such as its code.',
+    value: ({ memory }) => memory?.file,
+  },
+  {
+    type: Gauge,
+    name: 'cgoprof_target_resident_shared_bytes',
+    help: 'Resident shared memory of the target, which its segment is part of.',
+    value: ({ memory }) => memory?.shared,
+  },
+];
+
+/** What a segment's counters count, as a label. */
+const REASONS: Readonly<Record<keyof SegmentCounters, string>> = {
+  droppedBuckets: 'bucket_table_full',
+  droppedLive: 'live_set_full',
+  truncatedStacks: 'stack_truncated',
+  goBoundaryFailed: 'goroutine_unreachable',
+  missedFrees: 'free_missed',
+  unknownFrees: 'free_of_unknown_block',
+  lostModules: 'module_table_full',
+  prunedSegments: 'segment_pruned',
+};
+
+const LOSSES = {
+  name: 'cgoprof_losses_total',
+  help: 'What was not recorded in full, by reason: samples whose stack or freeing is lost, frees, modules, segments of dead processes.',
+};
+
+const UP = {
+  name: 'cgoprof_target_up',
+  help: '1 while the target lives and its segment can be read; at 0 there are no other numbers of it.',
+};
+
+/** A number that came from a target: counters refuse anything below nothing. */
+function sane(value: Int64): number {
+  return Math.max(0, Number(value));
+}
+
+/** As Prometheus reads it. @param readings Of every target by its name; undefined: not up. */
+export async function exposition(readings: ReadonlyMap<string, Reading | undefined>): Promise<string> {
+  const register = new Registry();
+  const options = { registers: [register], labelNames: ['target'] };
+  const up = new Gauge({ ...UP, ...options });
+  for (const [target, reading] of readings) up.set({ target }, Number(reading !== undefined));
+  const there = [...readings].flatMap(([target, reading]) => (reading === undefined ? [] : [{ target, reading }]));
+  for (const { type, name, help, value } of FAMILIES) {
+    const family = new type({ name, help, ...options });
+    for (const { target, reading } of there) {
+      const amount = value(reading);
+      if (amount !== undefined) family.inc({ target }, sane(amount));
+    }
+  }
+  const losses = new Counter({ ...LOSSES, ...options, labelNames: ['target', 'reason'] });
+  for (const { target, reading } of there) {
+    for (const [counter, reason] of Object.entries(REASONS)) {
+      losses.inc({ target, reason }, sane(reading.header.counters[counter as keyof SegmentCounters]));
+    }
+  }
+  return register.metrics();
+}

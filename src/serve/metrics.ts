@@ -1,0 +1,64 @@
+/**
+ * /metrics: what the segments and /proc say of all targets, for Prometheus, and this process's own numbers. The services
+ * behind --go are not asked: a scrape costs the targets nothing.
+ */
+import { collectDefaultMetrics, Registry } from 'prom-client';
+import { CgoprofError } from '../errors.js';
+import { cSiteCounts } from '../merge/site-counts.js';
+import type { Exchange } from './exchange.js';
+import { exposition, type Reading } from './metric-families.js';
+import type { ServedTarget } from './served-target.js';
+
+/** Undefined when it has ended, or cannot be read. */
+function read(target: ServedTarget): Reading | undefined {
+  try {
+    const current = target.current();
+    const { livePid } = current;
+    if (livePid === undefined) return undefined;
+    const { header, ...segment } = target.segment(current);
+    const reading = { header, counts: cSiteCounts({ header, ...segment }), memory: target.memory(livePid) };
+    // A pid may be another process by now.
+    return target.current().livePid === livePid ? reading : undefined;
+  } catch (error) {
+    if (error instanceof CgoprofError) return undefined;
+    throw error;
+  }
+}
+
+/** The page of one server. */
+class MetricsPage {
+  /** This process's own. */
+  readonly #own = new Registry();
+  #underWay: Promise<string> | undefined;
+
+  constructor(private readonly targets: readonly ServedTarget[]) {
+    collectDefaultMetrics({ register: this.#own });
+  }
+
+  get contentType(): string {
+    return this.#own.contentType;
+  }
+
+  /** One that was begun already does as well, if it is still under way. */
+  text(): Promise<string> {
+    this.#underWay ??= this.#compose().finally(() => {
+      this.#underWay = undefined;
+    });
+    return this.#underWay;
+  }
+
+  async #compose(): Promise<string> {
+    const readings = new Map(this.targets.map((target) => [target.name, read(target)]));
+    return `${await exposition(readings)}\n${await this.#own.metrics()}`;
+  }
+}
+
+/** Of a server, which is known by what it serves. */
+const PAGES = new WeakMap<readonly ServedTarget[], MetricsPage>();
+
+/** @param targets The same list for every request of a server. */
+export async function answerMetrics(exchange: Exchange, targets: readonly ServedTarget[]): Promise<void> {
+  const page = PAGES.get(targets) ?? new MetricsPage(targets);
+  PAGES.set(targets, page);
+  exchange.send({ 'Content-Type': page.contentType }, await page.text());
+}
