@@ -5,6 +5,7 @@
  * Source: net/http/pprof/pprof.go (serveError), Go 1.26.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { parseGoQuery } from './go-query.js';
 import { Unread } from './unread.js';
 
 export const PLAIN_TEXT = 'text/plain; charset=utf-8';
@@ -40,7 +41,7 @@ export class Exchange {
     readonly path: string,
     private readonly unread = new Unread(),
   ) {
-    this.query = url.searchParams;
+    this.query = parseGoQuery(url.search);
     response.on('close', () => this.#gone.abort());
   }
 
@@ -49,10 +50,10 @@ export class Exchange {
     return this.#gone.signal;
   }
 
-  /** strconv.Atoi of a parameter, whose error is ignored. */
+  /** strconv.Atoi of a parameter, whose error is ignored: one out of range is as large as there is room for. */
   integer(name: string): number {
     const text = this.query.get(name) ?? '';
-    return /^[+-]?\d{1,18}$/.test(text) ? Number(text) : 0;
+    return /^[+-]?\d+$/.test(text) ? Number(text) : 0;
   }
 
   /** A whole answer. Content-Length is set; a HEAD request gets no body. */

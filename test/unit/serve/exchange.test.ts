@@ -72,7 +72,8 @@ test.each([
   ['', 0],
   ['1e3', 0],
   ['0x10', 0],
-  ['99999999999999999999', 0],
+  ['%2B7', 7],
+  ['99999999999999999999', 1e20], // strconv.Atoi: an error, and the largest int
 ])('an integer parameter "%s" is %d, as for net/http/pprof', async (text, value) => {
   const found: number[] = [];
   await ask((exchange) => {
