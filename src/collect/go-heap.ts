@@ -83,9 +83,14 @@ async function get(address: URL, limits: FetchLimits, cancel: AbortSignal | unde
     return { name, bytes: await readBody(name, answer.response, limits.maxBytes), takenAt: new Date() };
   } catch (error) {
     // What is called off ends as a connection that was closed.
-    if (signal.aborted) throw explainNetworkError(name, signal.reason, limits);
-    throw error instanceof CgoprofError ? error : explainNetworkError(name, error, limits);
+    if (signal.aborted) throw explainNetworkError(`Go heap profile ${name}`, signal.reason, limits);
+    throw error instanceof CgoprofError ? error : explainNetworkError(`Go heap profile ${name}`, error, limits);
   }
+}
+
+export interface Page {
+  readonly method: 'GET' | 'HEAD';
+  readonly url: URL;
 }
 
 /**
@@ -94,14 +99,14 @@ async function get(address: URL, limits: FetchLimits, cancel: AbortSignal | unde
  * @throws CgoprofError when there is no answer
  */
 export async function openAnswer(
-  address: URL,
+  { method, url }: Page,
   limits: FetchLimits,
   cancel: AbortSignal,
 ): Promise<http.IncomingMessage> {
   try {
-    return (await askAndFollow(address, limits, cancel)).response;
+    return (await askAndFollow(url, limits, cancel, method)).response;
   } catch (error) {
-    throw explainNetworkError(withoutCredentials(address).href, error, limits);
+    throw explainNetworkError(withoutCredentials(url).href, error, limits);
   }
 }
 
@@ -116,11 +121,16 @@ interface Answer {
 const MAX_REDIRECTIONS = 20;
 
 /** The answer to which the address leads. Credentials are for the server to which they were given: its origin. */
-async function askAndFollow(address: URL, limits: FetchLimits, signal: AbortSignal): Promise<Answer> {
+async function askAndFollow(
+  address: URL,
+  limits: FetchLimits,
+  signal: AbortSignal,
+  method: Page['method'] = 'GET',
+): Promise<Answer> {
   let url = withoutCredentials(address);
   let credentials = authorization(address);
   for (let followed = 0; ; followed++) {
-    const answer = await ask(url, credentials, limits.connectMs, signal);
+    const answer = await ask({ method, url }, credentials, limits.connectMs, signal);
     const next = redirection(answer);
     if (next === undefined || followed === MAX_REDIRECTIONS) return answer;
     if (limits.staysAtOrigin && next.origin !== url.origin) return answer;
@@ -143,13 +153,18 @@ function redirection({ response, status, url }: Answer): URL | undefined {
  * One request. Not by fetch, which refuses the ports that browsers refuse, such as 6000: a service may listen there. On
  * a connection of its own, because one kept from the last request may be closed by the service just as we use it.
  */
-function ask(url: URL, credentials: Record<string, string>, connectMs: number, signal: AbortSignal): Promise<Answer> {
+function ask(
+  { method, url }: Page,
+  credentials: Record<string, string>,
+  connectMs: number,
+  signal: AbortSignal,
+): Promise<Answer> {
   const { request } = url.protocol === 'https:' ? https : http;
   const headers = { 'user-agent': 'cgoprof', accept: '*/*', 'accept-encoding': 'identity', ...credentials };
   const tooFar = Object.assign(new Error('no connection'), { code: 'ETIMEDOUT' });
   return new Promise((resolve, reject) => {
     const answered = (response: http.IncomingMessage) => resolve({ response, status: response.statusCode ?? 0, url });
-    request(url, { agent: false, headers, signal })
+    request(url, { method, agent: false, headers, signal })
       .on('socket', (socket) => socket.setTimeout(connectMs, () => socket.connecting && socket.destroy(tooFar)))
       .on('response', answered)
       .on('upgrade', answered)
@@ -233,8 +248,8 @@ const NETWORK_REASONS: Readonly<Record<string, string>> = {
 /** The reason in a line of OpenSSL's, which otherwise tells the place in its source. */
 const OPENSSL_ERROR = /:SSL routines:[^:]*:([^:]+):/;
 
-function explainNetworkError(name: string, error: unknown, limits: FetchLimits): CgoprofError {
-  const what = `Go heap profile ${name}`;
+/** @param what Such as an address. */
+function explainNetworkError(what: string, error: unknown, limits: FetchLimits): CgoprofError {
   if ((error as Error).name === 'TimeoutError') {
     return new CgoprofError({
       what,

@@ -18,11 +18,20 @@ export interface HeapQuery {
   /** Collect first. */
   readonly gc: boolean;
   /** What changes within so many seconds; undefined: what there is. */
-  readonly seconds?: number | undefined;
+  readonly seconds?: bigint | undefined;
+}
+
+export interface PageQuery {
+  readonly method: 'GET' | 'HEAD';
+  /** With its question mark, or ''. */
+  readonly search: string;
 }
 
 /** A profile may be taken for as long as the client asks; the rest is as for a heap profile. */
 const STREAM_LIMITS: FetchLimits = { ...DEFAULT_LIMITS, staysAtOrigin: true };
+
+/** Timers of Node's cannot be longer: 24 days. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export class Upstream {
   /** .../debug/pprof/, with what credentials it was given. */
@@ -52,26 +61,50 @@ export class Upstream {
     const url = this.#url('heap');
     if (gc) url.searchParams.set('gc', '1');
     if (seconds !== undefined) url.searchParams.set('seconds', String(seconds));
-    const timeoutMs = DEFAULT_LIMITS.timeoutMs + 1_000 * (seconds ?? 0);
+    const timeoutMs = Math.min(DEFAULT_LIMITS.timeoutMs + 1_000 * Number(seconds ?? 0), MAX_TIMER_MS);
     return fetchGoHeap({ kind: 'url', url }, { ...STREAM_LIMITS, timeoutMs }, cancel);
   }
 
   /**
-   * Any of its pages, whatever its status: not to be followed by us, and read by the caller.
+   * A whole page, such as a heap profile in text form.
    *
-   * @param name Below /debug/pprof/, such as 'goroutine'; '' for the index.
    * @param search With its question mark, or ''.
-   * @throws CgoprofError when there is no answer
+   * @throws CgoprofError also when the service answers with an error
    */
-  open(name: string, search: string, cancel: AbortSignal): Promise<IncomingMessage> {
-    if (!/^[\w.-]*$/.test(name) || /^\.+$/.test(name))
-      throw new CgoprofError({ what: name, why: 'not a profile’s name' });
+  read(name: string, search: string, maxBytes: number, cancel?: AbortSignal): Promise<GoHeapBytes> {
     const url = this.#url(name);
     url.search = search;
-    return openAnswer(url, STREAM_LIMITS, cancel);
+    return fetchGoHeap({ kind: 'url', url }, { ...STREAM_LIMITS, maxBytes }, cancel);
   }
 
-  #url(name: string): URL {
-    return new URL(name, this.#base);
+  /**
+   * Any of its pages, whatever its status, to be read by the caller. Redirections within the service are followed; it may
+   * answer with one that leads elsewhere.
+   *
+   * @param name Below /debug/pprof/, unescaped, such as 'goroutine' or 'example.org/pool.buffers'; '' for the index.
+   * @param cancel Ends the request, and the body too.
+   * @throws CgoprofError when there is no answer, or no page can have that name
+   */
+  async open(name: string, { method, search }: PageQuery, cancel: AbortSignal): Promise<IncomingMessage> {
+    const url = this.#url(name);
+    url.search = search;
+    return openAnswer({ method, url }, STREAM_LIMITS, cancel);
   }
+
+  /** A page's address, fit to be shown. @throws CgoprofError when no page can have that name */
+  nameOf(name: string): string {
+    return describeGoSource({ kind: 'url', url: this.#url(name) });
+  }
+
+  /** Each part of a name is one part of the path: none leads out of /debug/pprof/. */
+  #url(name: string): URL {
+    if (!isPageName(name)) throw new CgoprofError({ what: name, why: 'not a profile’s name' });
+    return new URL(name.split('/').map(encodeURIComponent).join('/'), this.#base);
+  }
+}
+
+/** Whether a page below /debug/pprof/ may be called that; '' is the index. */
+export function isPageName(name: string): boolean {
+  const isPart = (part: string) => part !== '' && part !== '.' && part !== '..';
+  return name === '' || (/^[^\p{Cc}\p{Cs}\\%?#]*$/u.test(name) && name.split('/').every(isPart));
 }
