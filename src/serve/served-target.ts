@@ -38,11 +38,15 @@ export interface GoInUse {
   readonly takenAt: Date;
 }
 
-/** Both sides at one moment; Go first, whose collection may run finalizers that free C memory. */
-export interface Snapshot {
+/** The C side of a snapshot. */
+export interface CPart {
   readonly target: FollowedSegment;
   readonly symbolized: SymbolizedSegment;
   readonly c: Profile;
+}
+
+/** Both sides at one moment; Go first, whose collection may run finalizers that free C memory. */
+export interface Snapshot extends CPart {
   /**
    * Undefined where no service was named with --go. Once the process has ended, the last that was fetched from it, or
    * undefined if none was.
@@ -79,6 +83,7 @@ export class ServedTarget {
   /** By whether Go collects first. */
   readonly #underWay = new Map<boolean, Promise<Snapshot>>();
   readonly #goUnderWay = new Map<boolean, { readonly of: FollowedSegment; readonly part: Promise<GoPart> }>();
+  #cUnderWay: Promise<CPart> | undefined;
   readonly #warned = new Set<string>();
   #lastGo: FetchedGo | undefined;
 
@@ -118,10 +123,24 @@ export class ServedTarget {
 
   async #take(gc: boolean): Promise<Snapshot> {
     const { target, go } = await this.#withGo(gc);
-    const symbolized = await this.symbolized(target);
-    const c = cProfile(symbolized, this.options);
+    const { symbolized, c } = await this.#takeC(target);
     const notes = this.#notes(target, symbolized.segment, go);
     return { target, symbolized, c, go, notes, encoded: encoder(c, go, notes) };
+  }
+
+  /** The C side alone, shared as snapshots are. @throws CgoprofError */
+  cPart(): Promise<CPart> {
+    this.#cUnderWay ??= this.options.turns
+      .take(() => this.#takeC(this.current()))
+      .finally(() => {
+        this.#cUnderWay = undefined;
+      });
+    return this.#cUnderWay;
+  }
+
+  async #takeC(target: FollowedSegment): Promise<CPart> {
+    const symbolized = await this.symbolized(target);
+    return { target, symbolized, c: cProfile(symbolized, this.options) };
   }
 
   /** What answers for a process that has ended meanwhile may be another: only what came from a living one counts. */
@@ -180,15 +199,33 @@ export class ServedTarget {
     throw new CgoprofError({ what: this.name, why: 'its process was replaced by another', hint: 'Try again.' });
   }
 
-  /** The same with names. @throws CgoprofError */
+  /** What of its process is resident; undefined when that has ended. */
+  memory(livePid: number): ProcessMemory | undefined {
+    return readProcessMemory(this.context.procRoot, livePid);
+  }
+
+  /** The C side with names. @throws CgoprofError */
   async symbolized(target: FollowedSegment): Promise<SymbolizedSegment> {
-    const segment = this.segment(target);
+    return this.#symbolize(target, this.segment(target), this.options.symbols);
+  }
+
+  /**
+   * Names for addresses of the C side that may be in no stack; they are not kept.
+   *
+   * @param segment Of the target, with stacks of those addresses.
+   */
+  namesFor(target: FollowedSegment, segment: Segment): Promise<SymbolizedSegment> {
+    const { symbols } = this.options;
+    return this.#symbolize(target, segment, { load: (key) => symbols.load(key), store: async () => {} });
+  }
+
+  #symbolize(target: FollowedSegment, segment: Segment, cache: SymbolStore): Promise<SymbolizedSegment> {
     const { livePid } = target;
     const options = {
       root: fileSystemRoot(this.context, livePid),
       ...(livePid === undefined ? {} : { pid: livePid }),
       debugRoots: DEBUG_ROOTS,
-      cache: this.options.symbols,
+      cache,
       warn: (message: string) => this.#warn(message),
     };
     return symbolizeSegment(segment, options, this.native);
