@@ -132,17 +132,25 @@ const COMMANDS: readonly CommandSpec[] = [
   },
   {
     usage: 'serve <targets...>',
-    summary: 'serve merged profiles as net/http/pprof does: for go tool pprof, browsers, scrapers',
+    summary:
+      'serve merged profiles as net/http/pprof does: of pids, segment files, and programs by name or command line',
     options: () => [
       new Option('--listen <address>', 'where to listen')
         .argParser(parsedBy(parseListen))
         .default({ host: '127.0.0.1', port: 6061 }, '127.0.0.1:6061'),
-      new Option('--go <url>', 'the service’s own net/http/pprof'),
+      new Option('--go <url>', 'the service’s own net/http/pprof; with several targets NAME=URL; repeatable')
+        .argParser((url: string, urls: readonly string[] = []) => [...urls, url])
+        .default([], 'none'),
       tokenFile(),
       allowHost(),
       showPlumbing(),
     ],
-    examples: ['cgoprof serve 4711 --go http://127.0.0.1:6060', 'go tool pprof http://127.0.0.1:6061/debug/pprof/heap'],
+    examples: [
+      'cgoprof serve 4711 --go http://127.0.0.1:6060',
+      'go tool pprof http://127.0.0.1:6061/debug/pprof/heap',
+      "cgoprof serve api worker='*/worker -queue mail*' --go api=http://127.0.0.1:6060",
+      'go tool pprof http://127.0.0.1:6061/p/worker/debug/pprof/heap',
+    ],
     run: async (...args) => (await import('./commands/serve.js')).serve(...args),
   },
   {

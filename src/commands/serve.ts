@@ -1,49 +1,107 @@
 /**
- * `cgoprof serve TARGET`: the net/http/pprof interface over the merged profile, until it is told to end.
+ * `cgoprof serve TARGET...`: the net/http/pprof interface over merged profiles, until it is told to end.
  */
 import { once } from 'node:events';
 import { FollowedTarget } from '../collect/followed-target.js';
-import { Upstream } from '../collect/upstream.js';
-import { type Context, DONE, type Ending } from '../context.js';
-import { Guard } from '../serve/guard.js';
-import { type ListenAddress, sayWhereItListens } from '../serve/listen.js';
-import { LiveTargets } from '../serve/live-data.js';
-import { ServedTarget } from '../serve/served-target.js';
-import { startServer } from '../serve/server.js';
-import { TokenFile } from '../serve/token-file.js';
-import { Turns } from '../serve/turns.js';
-import { SymbolMemory } from '../symbolize/symbol-memory.js';
-import { symbolCache } from '../symbolize/symbol-places.js';
+import { type NamedTarget, nameOf, parseNamedUrl, parseTarget, uniqueName } from '../collect/target-name.js';
+import { NoProcessYet, type TargetSource, targetSource } from '../collect/target-sources.js';
+import { type Context, DONE, type Ending, say } from '../context.js';
+import { usageError } from '../errors.js';
+import type { NativeBinding } from '../native-binding.js';
+import { type ListenOptions, lookAt, servedTargetMaker, startServing } from './serving.js';
 
-export interface ServeOptions {
-  readonly listen: ListenAddress;
-  /** Names under which it may be asked, beside its own. */
-  readonly allowHost: readonly string[];
-  readonly tokenFile?: string | undefined;
-  /** URL of the service's net/http/pprof, or none. */
-  readonly go?: string | undefined;
+export interface ServeOptions extends ListenOptions {
+  /** URLs of the services' net/http/pprof, or none; of one of several targets as NAME=URL. */
+  readonly go: readonly string[];
   readonly showPlumbing: boolean;
 }
 
 export async function serve(context: Context, targets: readonly string[], options: ServeOptions): Promise<Ending> {
-  const token = options.tokenFile === undefined ? undefined : new TokenFile(context, options.tokenFile);
-  const guard = new Guard({ hosts: [options.listen.host, ...options.allowHost], token });
   const native = await context.loadNative();
-  const turns = new Turns();
-  const symbols = new SymbolMemory(symbolCache(context));
-  const upstream = options.go === undefined || options.go === 'none' ? undefined : new Upstream(options.go);
-  const served = targets.map((target) => {
-    const followed = new FollowedTarget(context, native, target);
-    followed.current();
-    const { showPlumbing } = options;
-    return new ServedTarget(context, native, { name: target, followed, upstream, showPlumbing, symbols, turns });
-  });
-  const live = new LiveTargets(context, served);
-  const server = await startServer(context, { targets: served, live }, options.listen, guard);
-  sayWhereItListens(context, server, token !== undefined);
+  const followed = followTargets(context, native, targets);
+  const services = servicesOf(
+    options.go,
+    followed.map(({ name }) => name),
+  );
+  const make = servedTargetMaker(context, native, options);
+  const served = followed.map((one) => make(one, services.get(one.name)));
+  for (const one of followed) sayIfMissing(context, one);
+
+  const stop = await startServing(context, served, () => followed.forEach(lookAt), options);
   await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]);
-  live.stop();
-  server.close();
-  server.closeAllConnections();
+  stop();
+  for (const one of followed) one.close();
   return DONE;
+}
+
+/** @throws CgoprofError for a pid or a file with nothing to read */
+function followTargets(context: Context, native: NativeBinding, targets: readonly string[]): FollowedTarget[] {
+  const parsed = targets.map((target) => parseTarget(target, (path) => isSegment(native, path)));
+  const names = new Set<string>();
+  for (const { name, text } of parsed) {
+    if (name === undefined) continue;
+    if (names.has(name)) throw usageError(`serve ${name}=${text}`, 'the name is taken', 'Give each target its own.');
+    names.add(name);
+  }
+  return parsed.map((target) => {
+    const { source, program } = knownSource(context, native, target);
+    const name = target.name ?? uniqueName(nameOf(program), (name) => names.has(name));
+    names.add(name);
+    return new FollowedTarget(context, native, name, source);
+  });
+}
+
+/** Its source, and the program after which it is called where no name is given. @throws CgoprofError */
+function knownSource(
+  context: Context,
+  native: NativeBinding,
+  target: NamedTarget,
+): { readonly source: TargetSource; readonly program: string } {
+  const source = targetSource(context, native, target);
+  // The same name whether the process runs already or not: it is a part of addresses.
+  if (target.kind === 'pattern') return { source, program: target.text };
+  let first = source(undefined);
+  const program = first?.found.header.exePath ?? '';
+  return {
+    program,
+    source: (ended) => {
+      const next = first ?? source(ended);
+      first = undefined;
+      return next;
+    },
+  };
+}
+
+function isSegment(native: NativeBinding, path: string): boolean {
+  try {
+    return native.readSegmentHeader(path) !== undefined;
+  } catch {
+    return false;
+  }
+}
+
+const SEVERAL_HINT = 'One of several targets is named: --go NAME=URL.';
+
+/** By the name of the target. @throws CgoprofError (usage) */
+export function servicesOf(go: readonly string[], names: readonly string[]): ReadonlyMap<string, string> {
+  const services = new Map<string, string>();
+  for (const text of go) {
+    const { name, url } = parseNamedUrl(text);
+    const target = name ?? (names.length === 1 ? names[0] : undefined);
+    if (target === undefined) throw usageError(`--go ${text}`, `of which of ${names.join(', ')}?`, SEVERAL_HINT);
+    if (!names.includes(target)) throw usageError(`--go ${text}`, `no target ${target}, only ${names.join(', ')}`);
+    if (services.has(target)) throw usageError(`--go ${text}`, `${target} has one already`, SEVERAL_HINT);
+    services.set(target, url);
+  }
+  return services;
+}
+
+/** @throws CgoprofError where nothing will ever come */
+function sayIfMissing(context: Context, followed: FollowedTarget): void {
+  try {
+    followed.current();
+  } catch (error) {
+    if (!(error instanceof NoProcessYet)) throw error;
+    say(context, `${followed.name}: waiting for a process: ${error.message}`);
+  }
 }

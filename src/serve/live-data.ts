@@ -161,13 +161,23 @@ class LiveTarget {
 
 /** All targets as live pages see them, each read every {@link INTERVAL_MS} until it is told to stop. */
 export class LiveTargets {
-  readonly #targets: readonly LiveTarget[];
+  #known = new Map<ServedTarget, LiveTarget>();
   readonly #timer: NodeJS.Timeout;
 
-  constructor(context: Context, targets: readonly ServedTarget[]) {
-    this.#targets = targets.map((target) => new LiveTarget(context, target));
+  /** @param targets May come and go. */
+  constructor(
+    private readonly context: Context,
+    private readonly targets: readonly ServedTarget[],
+  ) {
     this.record();
     this.#timer = setInterval(() => this.record(), INTERVAL_MS).unref();
+  }
+
+  get #targets(): LiveTarget[] {
+    this.#known = new Map(
+      this.targets.map((target) => [target, this.#known.get(target) ?? new LiveTarget(this.context, target)]),
+    );
+    return [...this.#known.values()];
   }
 
   /** Takes a reading of each. */
@@ -181,12 +191,13 @@ export class LiveTargets {
 
   /** @param name The first one's by default. @returns undefined when there is none of that name */
   async state(name: string | null, now = Date.now()): Promise<LiveState | undefined> {
-    const target = name === null ? this.#targets[0] : this.#targets.find((one) => one.name === name);
+    const targets = this.#targets;
+    const target = name === null ? targets[0] : targets.find((one) => one.name === name);
     if (target === undefined) return undefined;
-    const isFirst = target === this.#targets[0];
+    const isFirst = target === targets[0];
     return {
       ...(await target.look(now)),
-      targets: this.#targets.map((one) => one.name),
+      targets: targets.map((one) => one.name),
       target: target.name,
       pprof: isFirst ? 'debug/pprof/' : `p/${encodeURIComponent(target.name)}/debug/pprof/`,
       history: target.history.columns,

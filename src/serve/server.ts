@@ -3,6 +3,7 @@
  */
 import type { RequestListener, Server } from 'node:http';
 import type { Socket } from 'node:net';
+import { NoProcessYet } from '../collect/target-sources.js';
 import type { Context } from '../context.js';
 import { CgoprofError } from '../errors.js';
 import { reportError } from '../present/error-lines.js';
@@ -124,7 +125,7 @@ class Answerer {
     if (error instanceof HttpError) return error;
     if (error instanceof CgoprofError) {
       const hint = error.hint === '' ? '' : `\n  ${error.hint}`;
-      return new HttpError(502, `cgoprof: ${error.message}${hint}`);
+      return new HttpError(error instanceof NoProcessYet ? 503 : 502, `cgoprof: ${error.message}${hint}`);
     }
     const { text } = reportError(error, this.context.env);
     if (!this.#told.has(text) && this.#told.size < MAX_TOLD) {

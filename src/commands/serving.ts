@@ -1,0 +1,77 @@
+/**
+ * What `serve` and `run --serve` have in common: a server over targets that come and go, for as long as something lasts.
+ */
+import type { FollowedTarget } from '../collect/followed-target.js';
+import { LivingUpstream } from '../collect/living-upstream.js';
+import type { Context } from '../context.js';
+import { CgoprofError } from '../errors.js';
+import type { NativeBinding } from '../native-binding.js';
+import { Guard } from '../serve/guard.js';
+import { type ListenAddress, sayWhereItListens } from '../serve/listen.js';
+import { LiveTargets } from '../serve/live-data.js';
+import { ServedTarget } from '../serve/served-target.js';
+import { startServer } from '../serve/server.js';
+import { TokenFile } from '../serve/token-file.js';
+import { Turns } from '../serve/turns.js';
+import { SymbolMemory } from '../symbolize/symbol-memory.js';
+import { symbolCache } from '../symbolize/symbol-places.js';
+
+export interface ListenOptions {
+  readonly listen: ListenAddress;
+  /** Names under which it may be asked, beside its own. */
+  readonly allowHost: readonly string[];
+  readonly tokenFile?: string | undefined;
+}
+
+/** How often targets are looked at though nobody asks, ms: what a process leaves may be removed soon after its end. */
+const LOOK_EVERY_MS = 1_000;
+
+/**
+ * @param targets May come and go; the list stays the same one.
+ * @param look Looks at them.
+ * @returns what ends it
+ * @throws CgoprofError when it cannot listen
+ */
+export async function startServing(
+  context: Context,
+  targets: readonly ServedTarget[],
+  look: () => void,
+  { listen, allowHost, tokenFile }: ListenOptions,
+): Promise<() => void> {
+  const token = tokenFile === undefined ? undefined : new TokenFile(context, tokenFile);
+  const guard = new Guard({ hosts: [listen.host, ...allowHost], token });
+  const live = new LiveTargets(context, targets);
+  const server = await startServer(context, { targets, live }, listen, guard);
+  const timer = setInterval(look, LOOK_EVERY_MS);
+  sayWhereItListens(context, server, token !== undefined);
+  return () => {
+    clearInterval(timer);
+    live.stop();
+    server.close();
+    server.closeAllConnections();
+  };
+}
+
+export type MakeServed = (followed: FollowedTarget, go: string | undefined) => ServedTarget;
+
+/** Makes targets that share what all of them may use. @param showPlumbing As in CProfileOptions. */
+export function servedTargetMaker(
+  context: Context,
+  native: NativeBinding,
+  { showPlumbing }: { readonly showPlumbing: boolean },
+): MakeServed {
+  const shared = { showPlumbing, symbols: new SymbolMemory(symbolCache(context)), turns: new Turns() };
+  return (followed, go) => {
+    const upstream = go === undefined || go === 'none' ? undefined : new LivingUpstream(go, () => followed.current());
+    return new ServedTarget(context, native, { ...shared, name: followed.name, followed, upstream });
+  };
+}
+
+/** Looks at a target though nobody asks for it. Why there is nothing to see, whoever asks will be told. */
+export function lookAt(target: Pick<FollowedTarget, 'current'>): void {
+  try {
+    target.current();
+  } catch (error) {
+    if (!(error instanceof CgoprofError)) throw error;
+  }
+}
