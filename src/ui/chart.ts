@@ -114,6 +114,7 @@ function axes(): UPlot.Axis[] {
       ...common,
       incrs: MINUTE_STEPS,
       space: 52,
+      size: 30,
       values: (_plot, times) => times.map((time) => formatClock(time * 1_000)),
     },
     {
@@ -121,7 +122,7 @@ function axes(): UPlot.Axis[] {
       incrs: BYTE_STEPS,
       size: 68,
       gap: 6,
-      space: 40,
+      space: 30,
       values: (_plot, amounts) => amounts.map((amount) => (amount === 0 ? '0' : formatBytes(amount))),
     },
   ];

@@ -1,6 +1,6 @@
 /** The live page: asks the server for numbers, again and again, and shows what comes; or says that nothing does. */
 
-import { formatBytes } from '../present/units.js';
+import { formatBytes, formatTime } from '../present/units.js';
 import { INTERVAL_MS, LIVE_DATA, type LiveProcess, type LiveState } from '../serve/live-state.js';
 import { Chart } from './chart.js';
 import { showCommands } from './commands.js';
@@ -79,7 +79,7 @@ function showProcess(process: LiveProcess | null): void {
 }
 
 function processText({ pid, command, started, attached }: LiveProcess): string {
-  const since = new Date(attached ?? started).toLocaleString();
+  const since = formatTime(new Date(attached ?? started));
   return [`pid ${pid}`, command, `${attached === null ? 'recorded' : 'attached'} since ${since}`]
     .filter((part) => part !== '')
     .join(' · ');

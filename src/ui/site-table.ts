@@ -3,10 +3,18 @@ import { formatBytes } from '../present/units.js';
 import type { LiveC, LiveSite } from '../serve/live-state.js';
 import { byId, element, setText } from './elements.js';
 import { SiteHistory } from './site-history.js';
-import { formatChange, formatShare, formatSpan, shortPath } from './words.js';
+import { formatChange, formatInterval, formatShare, formatSpan, shortPath } from './words.js';
 
 /** Rows that are shown. */
 const ROWS = 25;
+
+const TABLE_ROLES = {
+  'thead, tbody': 'rowgroup',
+  tr: 'row',
+  'thead th': 'columnheader',
+  'tbody th': 'rowheader',
+  td: 'cell',
+};
 
 export class SiteTable {
   readonly #history = new SiteHistory();
@@ -36,6 +44,7 @@ export class SiteTable {
     byId('site-rows').replaceChildren(
       ...shown.map((site) => row(site, total, this.#history.change(site, this.#window))),
     );
+    keepRoles(byId('sites'));
   }
 
   get #window(): number | undefined {
@@ -46,6 +55,17 @@ export class SiteTable {
     if (this.#order.value !== 'change') return [...sites];
     const growth = (site: LiveSite): number => this.#history.change(site, this.#window) ?? 0;
     return [...sites].sort((a, b) => growth(b) - growth(a) || b.bytes - a.bytes);
+  }
+}
+
+/**
+ * On a phone a row is laid out in two lines, for which some browsers take it for no row any more, and the table for none:
+ * said in words, it is one.
+ */
+function keepRoles(table: HTMLElement): void {
+  table.setAttribute('role', 'table');
+  for (const [parts, role] of Object.entries(TABLE_ROLES)) {
+    for (const part of table.querySelectorAll(parts)) part.setAttribute('role', role);
   }
 }
 
@@ -60,7 +80,7 @@ function moreSites(shown: readonly LiveSite[], siteCount: number, total: number)
 function row(site: LiveSite, total: number, change: number | undefined): HTMLTableRowElement {
   const { bytes, low, high } = site;
   const amount = element('td', {}, formatBytes(Math.round(bytes)));
-  if (high - low >= 1) amount.append(interval(low, high));
+  if (high - low >= 1) amount.append(' ', interval(low, high));
   const changed = element('td', { class: changeClass(change) }, change === undefined ? '–' : formatChange(change));
   return element('tr', {}, siteHead(site, total), amount, element('td', {}, formatShare(bytes, total)), changed);
 }
@@ -80,8 +100,8 @@ function siteHead(site: LiveSite, total: number): HTMLTableCellElement {
 
 /** How far a sampled amount can be trusted. */
 function interval(low: number, high: number): HTMLElement {
-  const text = `${formatBytes(Math.round(low))} – ${formatBytes(Math.round(high))}`;
-  return element('span', { class: 'interval', title: 'The truth is in here in 95 % of cases' }, text);
+  const title = 'The truth is in here in 95 % of cases';
+  return element('span', { class: 'interval', title }, formatInterval(low, high));
 }
 
 function changeClass(change: number | undefined): string {

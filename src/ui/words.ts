@@ -8,6 +8,13 @@ export function formatChange(bytes: number): string {
   return `${rounded < 0 ? '−' : '+'}${formatBytes(Math.abs(rounded))}`;
 }
 
+/** `1.2–1.5 MiB`, `900 KiB – 1.1 MiB`. */
+export function formatInterval(low: number, high: number): string {
+  const [from = '', fromUnit] = formatBytes(Math.round(low)).split(' ');
+  const to = formatBytes(Math.round(high));
+  return to.endsWith(` ${fromUnit}`) ? `${from}–${to}` : `${from} ${fromUnit} – ${to}`;
+}
+
 /** `30 s`, `12 min`, `1 h`. */
 export function formatSpan(ms: number): string {
   const seconds = Math.round(ms / 1_000);
