@@ -73,6 +73,9 @@ const allowHost = (): Option =>
 const showPlumbing = (): Option =>
   new Option('--show-plumbing', 'keep the frames that cgo puts between Go and C').default(false);
 
+/** Where `serve` and `run --serve` listen. */
+const DEFAULT_ADDRESS = '127.0.0.1:6061';
+
 const COMMANDS: readonly CommandSpec[] = [
   {
     usage: 'run <command...>',
@@ -86,11 +89,21 @@ const COMMANDS: readonly CommandSpec[] = [
         .default(10_000, '10s'),
       profile('(default: what fits the command)'),
       follow(),
+      new Option(
+        '--serve [address]',
+        'serve the merged profile while the command runs, as cgoprof serve does, at 127.0.0.1:6061 or elsewhere; ' +
+          'standard error says where, with port 0 which one was free',
+      )
+        .argParser(parsedBy(parseListen))
+        .preset(DEFAULT_ADDRESS),
+      tokenFile(),
+      allowHost(),
       showPlumbing(),
     ],
     examples: [
       'cgoprof run -- ./server',
       'cgoprof run --go http://127.0.0.1:6060 -o merged.pb.gz -- ./server -port 8080',
+      'cgoprof run --serve --go http://127.0.0.1:6060 -- ./server -port 8080',
     ],
     run: async (...args) => (await import('./commands/run.js')).run(...args),
   },
@@ -137,7 +150,7 @@ const COMMANDS: readonly CommandSpec[] = [
     options: () => [
       new Option('--listen <address>', 'where to listen')
         .argParser(parsedBy(parseListen))
-        .default({ host: '127.0.0.1', port: 6061 }, '127.0.0.1:6061'),
+        .default(parseListen(DEFAULT_ADDRESS), DEFAULT_ADDRESS),
       new Option('--go <url>', 'the service’s own net/http/pprof; with several targets NAME=URL; repeatable')
         .argParser((url: string, urls: readonly string[] = []) => [...urls, url])
         .default([], 'none'),
@@ -191,7 +204,7 @@ export async function runCommandLine(context: Context, args: readonly string[]):
     return { code: EXIT_USAGE };
   }
   try {
-    await program.parseAsync(args, { from: 'user' });
+    await program.parseAsync(endServe(program, args), { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return DONE;
@@ -199,6 +212,31 @@ export async function runCommandLine(context: Context, args: readonly string[]):
     throw usageError('', error.message.replace(/^error: /, ''));
   }
   return ending;
+}
+
+/**
+ * `run --serve COMMAND`: what follows --serve and is no address is the command, and no flag of ours comes after. Commander
+ * takes whatever follows for the address.
+ */
+function endServe(program: Command, args: readonly string[]): string[] {
+  const options = program.commands.find((command) => command.name() === args[0] && args[0] === 'run')?.options ?? [];
+  for (let at = 1; at < args.length && args[at]?.startsWith('-') && args[at] !== '--'; at++) {
+    const option = options.find(({ short, long }) => args[at] === short || args[at] === long);
+    const next = args[at + 1] ?? '-';
+    if (option?.optional && !next.startsWith('-') && !isAddress(next)) {
+      return [...args.slice(0, at + 1), '--', ...args.slice(at + 1)];
+    }
+    if (option?.required || (option?.optional && !next.startsWith('-'))) at++;
+  }
+  return [...args];
+}
+
+function isAddress(text: string): boolean {
+  try {
+    return parseListen(text) !== undefined;
+  } catch {
+    return false;
+  }
 }
 
 const HELP_WIDTH = 100;

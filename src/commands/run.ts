@@ -1,7 +1,8 @@
 /**
- * `cgoprof run -- COMMAND`: starts a command with the library preloaded, ends as it ends, and with -o writes the merged
- * profile of what it held at its end.
+ * `cgoprof run -- COMMAND`: starts a command with the library preloaded, ends as it ends, with --serve serves its profile
+ * meanwhile, and with -o writes the merged profile of what it held at its end.
  */
+import { basename } from 'node:path';
 import { startCommand } from '../collect/child-process.js';
 import { chooseProfile, resolveCommand } from '../collect/executable.js';
 import type { FoundSegment } from '../collect/find-segments.js';
@@ -9,13 +10,17 @@ import { type GoSource, parseGoSource } from '../collect/go-heap.js';
 import { runEnvironment } from '../collect/preload-environment.js';
 import { findRunSegments, newRunId, removeSpent } from '../collect/run-segments.js';
 import { startFailure } from '../collect/start-failure.js';
+import { nameOf } from '../collect/target-name.js';
 import type { FailedProcess } from '../collect/watch-failures.js';
 import { RunWatch } from '../collect/watch-run.js';
 import { type Context, type Ending, say } from '../context.js';
 import { type CgoprofError, EXIT_FAILED, usageError } from '../errors.js';
+import type { NativeBinding } from '../native-binding.js';
 import { checkOutput, STDOUT } from '../present/output.js';
+import type { ListenAddress } from '../serve/listen.js';
 import { watchGoSide } from './run-go-side.js';
 import { writeRunOutput } from './run-output.js';
+import type { RunServing } from './run-serve.js';
 
 export interface RunOptions {
   /** Mean bytes between samples. */
@@ -26,6 +31,11 @@ export interface RunOptions {
   readonly go?: string | undefined;
   /** Milliseconds. */
   readonly goInterval: number;
+  /** Where to listen while the command runs; undefined: nowhere. */
+  readonly serve?: ListenAddress | undefined;
+  /** Of the server. */
+  readonly allowHost?: readonly string[];
+  readonly tokenFile?: string | undefined;
   /** go, all or a base name; default: what fits the command. */
   readonly profile?: string | undefined;
   readonly follow: boolean;
@@ -43,18 +53,22 @@ export async function run(context: Context, commandLine: readonly string[], opti
   const { output, rate, follow, showPlumbing } = options;
   const env = runEnvironment(context, { rate, profile, follow, runId, keep: output !== undefined });
 
-  const running = await startCommand(command, env, context.procRoot);
-  const goSide = watchGoSide(source, options.goInterval);
   const watch = new RunWatch(context, native, runId);
+  const failuresNow = () => groupFailures(watch.failed);
+  // Before the command: it does not start where it could not be served.
+  const stopServing = await serveIfAsked(context, native, options, { runId, name, failures: failuresNow });
+  const running = await startCommand(command, env, context.procRoot);
+  const goSide = watchGoSide(output === undefined ? { kind: 'none' } : source, options.goInterval);
   watch.start();
   const ending = await running.ended;
+  stopServing();
   const endedAt = new Date();
   const go = await goSide.finish();
   watch.stop();
   const segments = findRunSegments(context, native, runId);
 
   const executed = segments.filter((segment) => watch.hasExecuted(segment)).map(({ header }) => header.pid);
-  const failures = groupFailures(watch.failed);
+  const failures = failuresNow();
   const notes = [
     ...executedNote(executed, follow),
     ...failures.map(({ message }) => message),
@@ -68,15 +82,42 @@ export async function run(context: Context, commandLine: readonly string[], opti
   return !done && 'code' in ending && ending.code === 0 ? { code: EXIT_FAILED } : ending;
 }
 
-function checkOptions(context: Context, { output, go }: RunOptions): GoSource {
+function checkOptions(context: Context, options: RunOptions): GoSource {
+  const { output, go, serve } = options;
   const source = parseGoSource(go ?? 'none', { gc: false });
+  checkServing(options, source);
   if (output === undefined) {
-    if (source.kind !== 'none') throw usageError('run: --go', 'needs -o FILE, the profile that it goes into');
+    if (source.kind !== 'none' && serve === undefined) {
+      throw usageError('run: --go', 'needs -o FILE, the profile that it goes into, or --serve');
+    }
     return source;
   }
   if (output === STDOUT) throw usageError('run: -o -', 'standard output is the command’s', 'Give a file: -o FILE.');
   checkOutput(context, output);
   return source;
+}
+
+function checkServing({ serve, tokenFile, allowHost = [] }: RunOptions, source: GoSource): void {
+  if (serve !== undefined) {
+    if (source.kind !== 'file') return;
+    throw usageError(`run: --go ${source.path}`, 'not a URL: with --serve a service is asked again and again');
+  }
+  if (tokenFile !== undefined) throw usageError('run: --token-file', 'is about --serve');
+  if (allowHost.length > 0) throw usageError('run: --allow-host', 'is about --serve');
+}
+
+/** @returns what ends it. @throws CgoprofError when it cannot listen */
+async function serveIfAsked(
+  context: Context,
+  native: NativeBinding,
+  { serve, allowHost = [], tokenFile, go, showPlumbing }: RunOptions,
+  { name, ...run }: Pick<RunServing, 'runId' | 'name' | 'failures'>,
+): Promise<() => void> {
+  if (serve === undefined) return () => {};
+  // The server is loaded where it is wanted.
+  const { serveRun } = await import('./run-serve.js');
+  const listen = { listen: serve, allowHost, tokenFile, go, showPlumbing };
+  return serveRun(context, native, { ...run, ...listen, name: nameOf(basename(name)) });
 }
 
 function executedNote(pids: readonly number[], follow: boolean): string[] {

@@ -52,18 +52,32 @@ export async function startServing(
   };
 }
 
-export type MakeServed = (followed: FollowedTarget, go: string | undefined) => ServedTarget;
+/**
+ * Makes a target of what is followed.
+ *
+ * @param go URL of its service's net/http/pprof, or none.
+ * @param isItsOwn Whether that is its service, and not another's; asked again and again.
+ * @throws CgoprofError (usage) where `go` is no URL
+ */
+export type MakeServed = (followed: FollowedTarget, go: string | undefined, isItsOwn?: () => boolean) => ServedTarget;
 
-/** Makes targets that share what all of them may use. @param showPlumbing As in CProfileOptions. */
+/** The targets share what all of them may use. @param showPlumbing As in CProfileOptions. */
 export function servedTargetMaker(
   context: Context,
   native: NativeBinding,
   { showPlumbing }: { readonly showPlumbing: boolean },
 ): MakeServed {
   const shared = { showPlumbing, symbols: new SymbolMemory(symbolCache(context)), turns: new Turns() };
-  return (followed, go) => {
-    const upstream = go === undefined || go === 'none' ? undefined : new LivingUpstream(go, () => followed.current());
-    return new ServedTarget(context, native, { ...shared, name: followed.name, followed, upstream });
+  return (followed, go, isItsOwn = () => true) => {
+    const service = go === undefined || go === 'none' ? undefined : new LivingUpstream(go, () => followed.current());
+    return new ServedTarget(context, native, {
+      ...shared,
+      name: followed.name,
+      followed,
+      get upstream() {
+        return isItsOwn() ? service : undefined;
+      },
+    });
   };
 }
 
