@@ -33,6 +33,9 @@ const BEFORE_ATTACH = '[allocated before attach]';
 /** Stands for the whole stack of samples that found no room for theirs. */
 const NOT_RECORDED = '[stack not recorded: table full]';
 
+/** All frames that are no code. Only ever added to: their places in text profiles are told apart by their order. */
+export const PSEUDO_FRAMES: readonly string[] = [TRUNCATED, GO_UNREACHABLE, BEFORE_ATTACH, NOT_RECORDED];
+
 /** One location, before functions are shared. */
 class Frame {
   /** In the builder, once a stack has shown it. */

@@ -1,0 +1,145 @@
+/**
+ * The frames of a C profile as a text can have them: text knows addresses only, and its reader asks /debug/pprof/symbol
+ * for one name each.
+ *
+ * Addresses are inside the call (return address - 1), as in a profile's locations; `go tool pprof` subtracts the 1 itself
+ * and asks for what is left.
+ */
+import type { Location, Profile, Function as ProfileFunction } from 'pprof-format';
+import { PSEUDO_FRAMES } from './c-profile.js';
+import { type Int64, int64, uint64 } from './int64.js';
+
+/** One line of a frame, for people. */
+export interface TextLine {
+  readonly name: string;
+  /** FILE:LINE; '' unknown. */
+  readonly place: string;
+}
+
+export interface TextFrame {
+  readonly address: bigint;
+  /** The innermost inlined function, as runtime.FuncForPC has it. */
+  readonly name: string;
+  /** Innermost inlined function first, never empty. */
+  readonly lines: readonly TextLine[];
+}
+
+/**
+ * Where frames lie that are no code: at addresses that no processor takes. So do those of a library that was loaded where
+ * another had been: NOWHERE_STEP higher, and so on.
+ */
+const NOWHERE = 1n << 62n;
+const NOWHERE_STEP = 1n << 56n;
+
+/** Two addresses each, as any frame has: the call's and the one to which it returns. */
+function pseudoIndex(address: bigint): number {
+  return Number((address - NOWHERE) / 2n);
+}
+
+/** Whether an address may lie in a process. */
+export function isSomewhere(address: bigint): boolean {
+  return address < NOWHERE_STEP;
+}
+
+/**
+ * Functions at which `go tool pprof` cuts the stacks of a heap profile in text form, towards the leaf, taking them for the
+ * allocator: a fixed list, of whole names without arguments.
+ *
+ * Source: google/pprof profile/legacy_profile.go (allocRxStr), profile/prune.go (simplifyFunc). Without the Go runtime's,
+ * and without those that it tells by their class.
+ */
+const CUT_AT = new RegExp(
+  `^(${[
+    '(c|m|re|v|pv)alloc|c?free|(do_)?memalign|(__)?posix_memalign|__libc_malloc',
+    'tc_([cm]|re|v|pv)alloc|tc_c?free|tc_(posix_)?memalign|tc_(new|delete)(array)?|tc_new(array)?_nothrow',
+    'malloc_zone_((m|c|v|re)alloc|memalign|free)',
+    '(::)?do_malloc(_no_errno|_pages)?|DoSampledAllocation|MallocedMemBlock::MallocedMemBlock|_M_allocate',
+    '__builtin_(vec_)?(new|delete)|(__gnu_cxx::new_allocator|__malloc_alloc_template|simple_alloc)::allocate',
+    'allocate|cpp_alloc|operator new(\\[\\])?',
+  ].join('|')})$`,
+);
+
+/**
+ * A function of the program that has an allocator's name stays in view if it does not quite have it: a space, behind the
+ * name, is what shows least. The allocator itself is left out of stacks before.
+ */
+export function nameThatStays(name: string): string {
+  const bare = name.replace(/\((?!anonymous namespace\)).*$/s, '');
+  return CUT_AT.test(bare) ? `${bare} ${name.slice(bare.length)}` : name;
+}
+
+/** Go's own frames, at which `go tool pprof` cuts as well. */
+const RUNTIME = /^runtime\.(?!panic$|reflectcall$|call\d*$)/;
+
+/**
+ * A stack without those frames of Go's runtime that would have the C frames below them cut off: a call in a deferred
+ * function has them, and cgo's own with --show-plumbing. Those at the root do no harm.
+ */
+export function withoutCuts(stack: readonly TextFrame[]): readonly TextFrame[] {
+  const isCut = ({ name }: TextFrame) => RUNTIME.test(name);
+  let root = stack.length;
+  for (let frame = stack[root - 1]; frame !== undefined && isCut(frame); frame = stack[root - 1]) root -= 1;
+  return stack.filter((frame, i) => i >= root || !isCut(frame));
+}
+
+/** As Go prints a name: type arguments left out. */
+export function printedGoName(name: string): string {
+  const first = name.indexOf('[');
+  const last = name.lastIndexOf(']');
+  return first <= 0 || last <= first ? name : `${name.slice(0, first)}[...]${name.slice(last + 1)}`;
+}
+
+/** Frames of one C profile, by location and by address. */
+export class TextFrames {
+  readonly #byLocation = new Map<Int64, TextFrame>();
+  readonly #byAddress = new Map<bigint, { readonly frame: TextFrame; readonly mappingId: Int64 }>();
+  readonly #functions: ReadonlyMap<Int64, ProfileFunction>;
+
+  constructor(private readonly c: Profile) {
+    this.#functions = new Map(c.function.map((fn) => [int64(fn.id), fn]));
+    for (const location of c.location) this.#add(location);
+  }
+
+  /** @param ids Of locations, leaf first. */
+  stack(ids: readonly (number | bigint)[]): TextFrame[] {
+    return ids.flatMap((id) => this.#byLocation.get(int64(id)) ?? []);
+  }
+
+  /** Of the frame at an address; else of the one whose call returns to it. */
+  nameAt(address: bigint): string | undefined {
+    const known = this.#byAddress.get(address) ?? this.#byAddress.get(address - 1n);
+    return known?.frame.name ?? PSEUDO_FRAMES[pseudoIndex(address)];
+  }
+
+  #add(location: Location): void {
+    const lines = location.line.map(({ functionId, line }) => this.#line(int64(functionId), Number(line)));
+    const mappingId = int64(location.mappingId);
+    const [name = ''] = lines.map((line) => line.name);
+    const frame = { address: this.#place(location, mappingId, name), name: nameThatStays(name), lines };
+    this.#byLocation.set(int64(location.id), frame);
+    this.#byAddress.set(frame.address, { frame, mappingId });
+  }
+
+  #line(functionId: Int64, line: number): TextLine {
+    const text = (index: number | bigint | undefined) => this.c.stringTable.strings[Number(index ?? 0)] ?? '';
+    const fn = this.#functions.get(functionId);
+    const file = text(fn?.filename);
+    return { name: printedIfGo(text(fn?.name), file), place: file === '' ? '' : `${file}:${line}` };
+  }
+
+  #place(location: Location, mappingId: Int64, name: string): bigint {
+    const pseudo = PSEUDO_FRAMES.indexOf(name);
+    if (pseudo >= 0) return NOWHERE + 2n * BigInt(pseudo);
+    const address = uint64(location.address);
+    for (let place = address; place < NOWHERE; place += NOWHERE_STEP) {
+      const known = this.#byAddress.get(place);
+      if (known === undefined || known.mappingId === mappingId) return place;
+    }
+    return address; // So many libraries at one address are no real program's.
+  }
+}
+
+/** C++ has brackets in names, too. */
+function printedIfGo(name: string, file: string): string {
+  return file.endsWith('.go') ? printedGoName(name) : name;
+}

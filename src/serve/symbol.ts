@@ -1,0 +1,186 @@
+/**
+ * /debug/pprof/symbol: names of functions by address, for texts that hold addresses alone; of C as well as of Go.
+ *
+ * An address is looked for in the stacks of the C profile, so that it has the name that the merged profile has; then in
+ * the modules that the target's segment knows; what may be Go's and is in neither is asked of the service. Both what
+ * `go tool pprof` asks for (return address - 1) and the return addresses of a text lead to the function that called.
+ *
+ * Source: net/http/pprof/pprof.go (Symbol), Go 1.26.
+ */
+import type { Upstream } from '../collect/upstream.js';
+import { CgoprofError } from '../errors.js';
+import { isSomewhere, printedGoName, TextFrames } from '../merge/text-frames.js';
+import { addressName } from '../merge/unnamed-frame.js';
+import type { SegmentBucket, SegmentModule } from '../native-binding.js';
+import type { ResolvedLocation } from '../symbolize/symbolize-segment.js';
+import { type Exchange, HttpError, NO_SNIFF, PLAIN_TEXT } from './exchange.js';
+import { parseUint64 } from './go-integers.js';
+import type { CPart, ServedTarget } from './served-target.js';
+
+/** Bytes of a POST, and addresses: pprof asks for all of a profile's at once, and 10,000 deep stacks have 100,000. */
+const MAX_BODY = 4 * 2 ** 20;
+const MAX_ADDRESSES = 200_000;
+
+/** Bytes between two `+` at which Go gives up: its reader's buffer is full. */
+const MAX_WORD = 4096;
+
+/** Addresses per request of the service: a line that every server and proxy takes. */
+const ASKED_AT_ONCE = 200;
+
+/** Addresses that the service is asked about. Of a program that the segment knows it is none. */
+const MAX_ASKED = 10_000;
+
+/** Bytes of the service's answer. */
+const MAX_ANSWER = 4 * 2 ** 20;
+
+type Names = Map<bigint, string>;
+
+/** @throws HttpError or CgoprofError */
+export async function answerSymbol(exchange: Exchange, target: ServedTarget): Promise<void> {
+  const { request } = exchange;
+  const question = request.method === 'POST' ? await readBody(exchange) : queryOf(request.url ?? '');
+  const { addresses, problem } = parseQuestion(question);
+  const names = addresses.length === 0 ? new Map() : await namesOf(new Set(addresses), target, exchange.gone);
+  const lines = addresses.map((address) => lineOf(address, names.get(address)));
+  exchange.send({ ...NO_SNIFF, 'Content-Type': PLAIN_TEXT }, `num_symbols: 1\n${lines.join('')}${problem}`);
+}
+
+/** As it came, without its question mark. */
+function queryOf(url: string): string {
+  const start = url.indexOf('?');
+  return start < 0 ? '' : url.slice(start + 1);
+}
+
+async function readBody({ request }: Exchange): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  // Not destroyed when it is too long: the client is to get its answer.
+  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > MAX_BODY) throw tooMany(`${MAX_BODY} bytes of addresses`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('latin1');
+}
+
+function tooMany(limit: string): HttpError {
+  return new HttpError(413, `cgoprof: symbol: more than ${limit}`);
+}
+
+/** What Go reads of it, in order; it says at the end why it stopped early. */
+function parseQuestion(question: string): { readonly addresses: readonly bigint[]; readonly problem: string } {
+  const addresses: bigint[] = [];
+  for (const word of question.split('+')) {
+    if (word.length >= MAX_WORD) return { addresses, problem: 'reading request: bufio: buffer full\n' };
+    const address = parseUint64(word) ?? 0n;
+    if (address !== 0n) addresses.push(address);
+    if (addresses.length > MAX_ADDRESSES) throw tooMany(`${MAX_ADDRESSES} addresses`);
+  }
+  return { addresses, problem: '' };
+}
+
+function lineOf(address: bigint, name: string | undefined): string {
+  return name === undefined ? '' : `0x${address.toString(16)} ${name.replace(/\p{Cc}+/gu, ' ')}\n`;
+}
+
+async function namesOf(addresses: ReadonlySet<bigint>, target: ServedTarget, gone: AbortSignal): Promise<Names> {
+  const part = await target.cPart();
+  const names = namesInStacks(addresses, part);
+  const rest = [...addresses].filter((address) => !names.has(address) && isSomewhere(address));
+  const unknown = await addNamesInModules(names, rest, target, part);
+  const { upstream } = target;
+  if (upstream !== undefined) await addNamesOfService(names, unknown.slice(0, MAX_ASKED), upstream, gone);
+  return names;
+}
+
+function namesInStacks(addresses: ReadonlySet<bigint>, { c }: CPart): Names {
+  const frames = new TextFrames(c);
+  const names: Names = new Map();
+  for (const address of addresses) {
+    const name = frames.nameAt(address);
+    if (name !== undefined) names.set(address, name);
+  }
+  return names;
+}
+
+/** @returns those that remain, and may be Go's. */
+async function addNamesInModules(
+  names: Names,
+  addresses: readonly bigint[],
+  target: ServedTarget,
+  { target: of, symbolized: { segment } }: CPart,
+): Promise<bigint[]> {
+  // Of two that had the same place, the one that came last.
+  const modules = [...segment.modules].reverse();
+  const found = addresses.map((address) => ({ address, module: modules.find((one) => hasCodeAt(one, address)) }));
+  const known = found.filter((one) => one.module !== undefined);
+  const stack: SegmentBucket = {
+    ...NO_BUCKET,
+    frames: BigUint64Array.from(known, ({ address }) => address + 1n),
+    frameModules: Uint16Array.from(known, ({ module }) => module?.id ?? 0),
+  };
+  const { locations } = await target.namesFor(of, { ...segment, buckets: [stack] });
+  const unknown: bigint[] = [];
+  for (const { address, module } of found) {
+    const name = module && nameIn(module, address, locations.get(module.id)?.get(address + 1n));
+    if (name === undefined) unknown.push(address);
+    else names.set(address, name);
+  }
+  return unknown;
+}
+
+/** Only its stack is of interest. */
+const NO_BUCKET = {
+  kind: 0,
+  sizeClass: 0,
+  allocs: 0,
+  frees: 0,
+  allocBytes: 0,
+  freeBytes: 0,
+  torn: false,
+  truncated: false,
+  goUnreachable: false,
+} satisfies Partial<SegmentBucket>;
+
+function hasCodeAt({ textStart, textEnd }: SegmentModule, address: bigint): boolean {
+  return textStart <= address && address < textEnd;
+}
+
+/** The innermost inlined function; undefined for wrappers made by the Go compiler, whose names its line table leaves out. */
+function nameIn(module: SegmentModule, address: bigint, known: ResolvedLocation | undefined): string | undefined {
+  const [line] = known?.lines ?? [];
+  if (known?.isGo) return line && printedGoName(line.name);
+  return line?.name ?? addressName(module.path, address - module.bias);
+}
+
+/** A service that does not answer names nothing; what it knows the segment knows as well, as a rule. */
+async function addNamesOfService(
+  names: Names,
+  addresses: readonly bigint[],
+  upstream: Upstream,
+  gone: AbortSignal,
+): Promise<void> {
+  for (let start = 0; start < addresses.length; start += ASKED_AT_ONCE) {
+    const asked = addresses.slice(start, start + ASKED_AT_ONCE).map((address) => `0x${address.toString(16)}`);
+    const answer = await askService(upstream, asked, gone);
+    if (answer === undefined) return;
+    for (const [, address = '', name = ''] of answer.matchAll(/^(0x[0-9a-f]{1,16}) (.+)$/gm)) {
+      names.set(BigInt(address), name);
+    }
+  }
+}
+
+/** By GET: since Go 1.22 net/http/pprof takes no POST. */
+async function askService(
+  upstream: Upstream,
+  addresses: readonly string[],
+  gone: AbortSignal,
+): Promise<string | undefined> {
+  try {
+    const { bytes } = await upstream.read('symbol', `?${addresses.join('+')}`, MAX_ANSWER, gone);
+    return Buffer.from(bytes).toString();
+  } catch (error) {
+    if (error instanceof CgoprofError) return undefined;
+    throw error;
+  }
+}
