@@ -40,7 +40,7 @@ export async function startServing(
 ): Promise<() => void> {
   const token = tokenFile === undefined ? undefined : new TokenFile(context, tokenFile);
   const guard = new Guard({ hosts: [listen.host, ...allowHost], token });
-  const live = new LiveTargets(context, targets);
+  const live = new LiveTargets(targets);
   const server = await startServer(context, { targets, live }, listen, guard);
   const timer = setInterval(look, LOOK_EVERY_MS);
   sayWhereItListens(context, server, token !== undefined);

@@ -4,7 +4,6 @@
  * or a live page, and is unknown when nobody did.
  */
 import type { FollowedSegment } from '../collect/followed-target.js';
-import { readProcessMemory } from '../collect/process-memory.js';
 import { cSiteCounts } from '../merge/site-counts.js';
 import type { Segment } from '../native-binding.js';
 import { INTERVAL_MS, type LiveHistory, type LiveIdentity } from './live-state.js';
@@ -55,10 +54,7 @@ export class History {
   readonly #ring = new Ring();
   #last: { readonly at: number; readonly identity: LiveIdentity } = { at: 0, identity: '' };
 
-  constructor(
-    private readonly procRoot: string,
-    private readonly target: ServedTarget,
-  ) {}
+  constructor(private readonly target: ServedTarget) {}
 
   get columns(): LiveHistory {
     return this.#ring.columns;
@@ -89,7 +85,7 @@ export class History {
       at,
       c: cBytesInUse(this.target.segment(followed)),
       go: isNew ? lastGo.bytes : null,
-      rss: readProcessMemory(this.procRoot, livePid)?.resident ?? null,
+      rss: this.target.memory(livePid)?.resident ?? null,
     };
   }
 }

@@ -2,21 +2,16 @@
  * The numbers behind the live page: the last hour of every target, and a look at one as it is now. Names are looked up,
  * and Go is asked, only while a page asks; pages that ask at about the same time share a look.
  */
-import type { FollowedSegment } from '../collect/followed-target.js';
-import { readProcessMemory } from '../collect/process-memory.js';
-import type { Context } from '../context.js';
+import { endNote } from '../collect/followed-target.js';
 import { CgoprofError, oneLine } from '../errors.js';
-import { cProfile } from '../merge/c-profile.js';
 import { otherProgramNote } from '../merge/same-program.js';
 import { segmentNotes } from '../merge/segment-notes.js';
-import { siteEstimates } from '../merge/site-estimates.js';
-import type { Segment } from '../native-binding.js';
+import { type SiteEstimate, siteEstimates } from '../merge/site-estimates.js';
 import { processRow } from '../present/ps-table.js';
-import type { SymbolizedSegment } from '../symbolize/symbolize-segment.js';
 import { type Exchange, HttpError } from './exchange.js';
 import { cBytesInUse, History, identityOf } from './history.js';
 import { INTERVAL_MS, type LiveC, type LiveGo, type LiveProcess, type LiveSite, type LiveState } from './live-state.js';
-import type { ServedTarget } from './served-target.js';
+import type { CPart, GoPart, ServedTarget } from './served-target.js';
 
 /** For how long a look is new enough for another page. */
 const FRESH_MS = INTERVAL_MS / 2;
@@ -33,7 +28,7 @@ const MAX_SITES = 100;
 /** Of C++ templates names can be pages long. */
 const MAX_NAME = 500;
 
-type Look = Pick<LiveState, 'at' | 'problem' | 'identity' | 'process' | 'c' | 'go' | 'rss'>;
+type Look = Pick<LiveState, 'at' | 'problem' | 'ended' | 'identity' | 'process' | 'c' | 'go' | 'rss'>;
 
 /** Text of the target's, made fit for one line that runs in one direction. */
 function legible(text: string): string {
@@ -41,36 +36,26 @@ function legible(text: string): string {
   return line.length > MAX_NAME ? `${line.slice(0, MAX_NAME)}…` : line;
 }
 
-function liveProcess(followed: FollowedSegment, { header }: Segment): LiveProcess {
-  const { pid, state, started, rate, command, attached } = processRow({
-    path: followed.found.path,
-    header,
-    livePid: followed.livePid,
-  });
+function liveProcess({ target: { found, livePid }, symbolized }: CPart): LiveProcess {
+  const { header } = symbolized.segment;
+  const { pid, state, started, rate, command, attached } = processRow({ path: found.path, header, livePid });
   return { pid, state, started, rate, command: legible(command), attached };
 }
 
-function liveC(symbolized: SymbolizedSegment): LiveC {
-  const { segment } = symbolized;
-  const c = cProfile(symbolized, { showPlumbing: false });
+function liveC({ symbolized: { segment }, c }: CPart): LiveC {
   const sites = siteEstimates([c]).filter(({ inUse }) => inUse.bytes.estimate > 0);
   const pid = `pid ${segment.header.pid}: `;
   return {
     bytes: cBytesInUse(segment),
-    sites: sites.slice(0, MAX_SITES).map((site): LiveSite => {
-      const { estimate, low, high } = site.inUse.bytes;
-      return {
-        function: legible(site.function),
-        file: legible(site.file),
-        line: site.line,
-        bytes: estimate,
-        low,
-        high,
-      };
-    }),
+    sites: sites.slice(0, MAX_SITES).map(liveSite),
     siteCount: sites.length,
     notes: segmentNotes(segment).map((note) => (note.startsWith(pid) ? note.slice(pid.length) : note)),
   };
+}
+
+function liveSite({ function: name, file, line, inUse }: SiteEstimate): LiveSite {
+  const { estimate, low, high } = inUse.bytes;
+  return { function: legible(name), file: legible(file), line, bytes: estimate, low, high };
 }
 
 /** A target as live pages see it. */
@@ -80,11 +65,8 @@ class LiveTarget {
   /** Why the last question to Go failed; '' when it did not. */
   #goProblem = '';
 
-  constructor(
-    private readonly context: Context,
-    private readonly target: ServedTarget,
-  ) {
-    this.history = new History(context.procRoot, target);
+  constructor(private readonly target: ServedTarget) {
+    this.history = new History(target);
   }
 
   get name(): string {
@@ -107,46 +89,51 @@ class LiveTarget {
 
   async #take(at: number): Promise<Look> {
     try {
-      const followed = this.target.current();
-      // Go first, whose finalizers may free C memory. A process that has ended is not asked: its port may be another's.
-      if (followed.livePid !== undefined) await this.#askGo(followed);
-      const symbolized = await this.target.symbolized(followed);
-      const { livePid } = followed;
+      // Go first, whose finalizers may free C memory.
+      const go = await this.#askGo();
+      const part = await this.target.cPart();
+      const other = go && otherProgramNote(go.profile, [part.symbolized.segment]);
+      if (other !== undefined) this.#goProblem = legible(other);
+      const { livePid } = part.target;
       return {
         at,
         problem: '',
-        identity: identityOf(followed),
-        process: liveProcess(followed, symbolized.segment),
-        c: liveC(symbolized),
+        ended: endNote(part.target) ?? '',
+        identity: identityOf(part.target),
+        process: liveProcess(part),
+        c: liveC(part),
         go: this.#go(at, livePid !== undefined),
-        rss: livePid === undefined ? null : (readProcessMemory(this.context.procRoot, livePid)?.resident ?? null),
+        rss: livePid === undefined ? null : (this.target.memory(livePid)?.resident ?? null),
       };
     } catch (error) {
       if (!(error instanceof CgoprofError)) throw error;
       const problem = error.hint === '' ? error.message : `${error.message}. ${error.hint}`;
-      return { at, problem, identity: '', process: null, c: null, go: this.#go(at, false), rss: null };
+      return { at, problem, ended: '', identity: '', process: null, c: null, go: this.#go(at, false), rss: null };
     }
   }
 
-  async #askGo(followed: FollowedSegment): Promise<void> {
+  /** @returns what Go answered, if it has */
+  async #askGo(): Promise<GoPart | undefined> {
     const asked = this.target.goPart({ gc: false }).then(
       (go) => {
-        const note = go && otherProgramNote(go.profile, [this.target.segment(followed)]);
-        this.#goProblem = note === undefined ? '' : legible(note);
+        this.#goProblem = '';
+        return go;
       },
       (error: unknown) => {
         this.#goProblem = error instanceof CgoprofError ? error.message : 'its profile cannot be read';
+        return undefined;
       },
     );
     let timer: NodeJS.Timeout | undefined;
-    const patience = new Promise<void>((resolve) => {
+    const patience = new Promise<undefined>((resolve) => {
       timer = setTimeout(() => {
         this.#goProblem = 'the service has not answered yet';
-        resolve();
+        resolve(undefined);
       }, GO_PATIENCE_MS);
     });
-    await Promise.race([asked, patience]);
+    const go = await Promise.race([asked, patience]);
     clearTimeout(timer);
+    return go;
   }
 
   #go(at: number, lives: boolean): LiveGo {
@@ -161,23 +148,13 @@ class LiveTarget {
 
 /** All targets as live pages see them, each read every {@link INTERVAL_MS} until it is told to stop. */
 export class LiveTargets {
-  #known = new Map<ServedTarget, LiveTarget>();
+  readonly #known = new Map<ServedTarget, LiveTarget>();
   readonly #timer: NodeJS.Timeout;
 
-  /** @param targets May come and go. */
-  constructor(
-    private readonly context: Context,
-    private readonly targets: readonly ServedTarget[],
-  ) {
+  /** @param served May come and go; the list stays the same one. */
+  constructor(private readonly served: readonly ServedTarget[]) {
     this.record();
     this.#timer = setInterval(() => this.record(), INTERVAL_MS).unref();
-  }
-
-  get #targets(): LiveTarget[] {
-    this.#known = new Map(
-      this.targets.map((target) => [target, this.#known.get(target) ?? new LiveTarget(this.context, target)]),
-    );
-    return [...this.#known.values()];
   }
 
   /** Takes a reading of each. */
@@ -202,6 +179,16 @@ export class LiveTargets {
       pprof: isFirst ? 'debug/pprof/' : `p/${encodeURIComponent(target.name)}/debug/pprof/`,
       history: target.history.columns,
     };
+  }
+
+  /** Those that are served now; what is known of others is forgotten. */
+  get #targets(): LiveTarget[] {
+    for (const known of this.#known.keys()) if (!this.served.includes(known)) this.#known.delete(known);
+    return this.served.map((target) => {
+      const live = this.#known.get(target) ?? new LiveTarget(target);
+      this.#known.set(target, live);
+      return live;
+    });
   }
 }
 

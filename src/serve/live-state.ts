@@ -74,6 +74,8 @@ export interface LiveState {
   readonly pprof: string;
   /** Why nothing can be read now; '' when all is well. */
   readonly problem: string;
+  /** How and when its process came to its end, a clause; '' while it lives. */
+  readonly ended: string;
   readonly identity: LiveIdentity;
   readonly process: LiveProcess | null;
   readonly c: LiveC | null;

@@ -31,7 +31,7 @@ async function ask(): Promise<LiveState> {
 function show(state: LiveState): void {
   const { at, c, process, problem } = state;
   lastAnswer = Date.now();
-  setText(byId('status'), problem === '' ? stateText(process) : problem);
+  setText(byId('status'), problem === '' ? stateText(state) : problem);
   document.documentElement.dataset.state = problem === '' ? (process?.state ?? 'none') : 'none';
   setText(byId('updated'), `Updated ${formatClockSeconds(at)}`);
   showTargets(state);
@@ -47,17 +47,10 @@ function show(state: LiveState): void {
 }
 
 /** What the numbers are of. */
-function stateText(process: LiveProcess | null): string {
-  switch (process?.state) {
-    case 'running':
-      return 'Recording.';
-    case 'paused':
-      return 'Recording is paused: what is allocated now is not in these numbers.';
-    case 'starting':
-      return 'The process is starting.';
-    default:
-      return 'The process has ended. What is shown is what C held last.';
-  }
+function stateText({ process, ended }: LiveState): string {
+  if (ended !== '') return `${ended}.`;
+  if (process?.state === 'paused') return 'Recording is paused: what is allocated now is not in these numbers.';
+  return process?.state === 'running' ? 'Recording.' : 'The process is starting or ending.';
 }
 
 function showTargets({ targets, target }: LiveState): void {
