@@ -3,11 +3,12 @@
  * that called malloc at the leaf, the Go callers above.
  */
 import type { Profile } from 'pprof-format';
-import type { SegmentBucket, SegmentModule, SourceLine } from '../native-binding.js';
+import type { Segment, SegmentBucket, SegmentHeader, SegmentModule, SourceLine } from '../native-binding.js';
 import type { SymbolizedSegment } from '../symbolize/symbolize-segment.js';
+import { earlierBuckets } from './earlier-buckets.js';
 import { isAllocator, isShown } from './frame-filter.js';
 import { ALLOCATOR_LABEL, BYTES_LABEL } from './heap-profile.js';
-import type { Int64 } from './int64.js';
+import { addInt64, type Int64 } from './int64.js';
 import { type LabelSpec, type MappingSpec, ProfileBuilder } from './profile-builder.js';
 import { scaleHeapSample } from './scale-heap-sample.js';
 import { attachNotes, segmentNotes } from './segment-notes.js';
@@ -18,6 +19,8 @@ export interface CProfileOptions {
   readonly showPlumbing: boolean;
   /** When the segment was read, Unix time in ns; now by default. */
   readonly timeNanos?: bigint;
+  /** An earlier reading of the segment: only what has changed since. Values may be negative. */
+  readonly since?: Segment;
 }
 
 /** SegmentBucket.kind of blocks of the malloc family. */
@@ -83,6 +86,13 @@ export function inUseOf({ allocs, frees, allocBytes, freeBytes }: SegmentBucket)
 function sampleValues(bucket: SegmentBucket, rate: number): Int64[] {
   const { allocs, allocBytes } = bucket;
   return [...scaleHeapSample(allocs, allocBytes, rate), ...scaleHeapSample(...inUseOf(bucket), rate)];
+}
+
+/** What of its values is not from before. */
+function changedValues(bucket: SegmentBucket, before: SegmentBucket | undefined, rate: number): Int64[] {
+  const values = sampleValues(bucket, rate);
+  if (before === undefined) return values;
+  return sampleValues(before, rate).map((value, i) => addInt64(values[i] ?? 0, -value));
 }
 
 function sampleLabels(blockSize: number): LabelSpec[] {
@@ -205,6 +215,10 @@ function rateComment(rate: number): string {
   return `cgoprof: C allocations were sampled once per ${rate} bytes on average`;
 }
 
+function bytesBeforeAttach(header: SegmentHeader | undefined): number {
+  return header !== undefined && header.attachments > 0 ? (header.beforeAttachBytes ?? 0) : 0;
+}
+
 /**
  * The C side of a merged profile, complete in itself. Comments state the rate and every loss.
  *
@@ -214,17 +228,19 @@ export function cProfile(symbolized: SymbolizedSegment, options: CProfileOptions
   const { header, buckets } = symbolized.segment;
   const builder = new ProfileBuilder();
   const locator = new Locator(symbolized, builder, options.showPlumbing);
+  const before = options.since && earlierBuckets(symbolized.segment, options.since);
   const labelSets = new Map<number, number>();
   for (const bucket of buckets) {
     if (bucket.kind !== KIND_HEAP || bucket.allocs === 0) continue;
     const blockSize = Math.floor(bucket.allocBytes / bucket.allocs);
     const labels = labelSets.get(blockSize) ?? builder.addLabels(sampleLabels(blockSize));
     labelSets.set(blockSize, labels);
-    builder.addSample(locator.locate(bucket), labels, sampleValues(bucket, header.sampleRate));
+    builder.addSample(locator.locate(bucket), labels, changedValues(bucket, before?.get(bucket), header.sampleRate));
   }
-  if (header.attachments > 0 && header.beforeAttachBytes) {
+  const beforeAttach = bytesBeforeAttach(header) - bytesBeforeAttach(options.since?.header);
+  if (beforeAttach !== 0) {
     // The allocator knows the bytes, and how many blocks they are nobody.
-    const values = [0, header.beforeAttachBytes, 0, header.beforeAttachBytes];
+    const values = [0, beforeAttach, 0, beforeAttach];
     builder.addSample(locator.locateBeforeAttach(), builder.addLabels(sampleLabels(0)), values);
   }
   return builder.build({
