@@ -31,7 +31,7 @@ export interface PageQuery {
 const STREAM_LIMITS: FetchLimits = { ...DEFAULT_LIMITS, staysAtOrigin: true };
 
 /** Timers of Node's cannot be longer: 24 days. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
+export const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export class Upstream {
   /** .../debug/pprof/, with what credentials it was given. */

@@ -5,6 +5,7 @@
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import type { Profile } from 'pprof-format';
+import { commandLine } from '../collect/command-line.js';
 import type { FoundSegment } from '../collect/find-segments.js';
 import { endNote, type FollowedSegment, type FollowedTarget } from '../collect/followed-target.js';
 import { type ProcessMemory, readProcessMemory } from '../collect/process-memory.js';
@@ -199,6 +200,13 @@ export class ServedTarget {
     throw new CgoprofError({ what: this.name, why: 'its process was replaced by another', hint: 'Try again.' });
   }
 
+  /** Words separated by NUL bytes; once its process has ended, its executable alone. @throws CgoprofError */
+  commandLine(): Uint8Array | string {
+    const { found, livePid } = this.current();
+    const words = livePid === undefined ? undefined : commandLine(this.context.procRoot, livePid);
+    return words ?? found.header.exePath;
+  }
+
   /** What of its process is resident; undefined when that has ended. */
   memory(livePid: number): ProcessMemory | undefined {
     return readProcessMemory(this.context.procRoot, livePid);
@@ -207,6 +215,14 @@ export class ServedTarget {
   /** The C side with names. @throws CgoprofError */
   async symbolized(target: FollowedSegment): Promise<SymbolizedSegment> {
     return this.#symbolize(target, this.segment(target), this.options.symbols);
+  }
+
+  /** What has changed on the C side since it was read. Read now, before this returns. @throws CgoprofError or HttpError */
+  async cChanges(target: FollowedSegment, since: Segment): Promise<Profile> {
+    const segment = this.segment(target);
+    const { symbols, turns } = this.options;
+    const symbolized = await turns.take(() => this.#symbolize(target, segment, symbols));
+    return cProfile(symbolized, { ...this.options, since });
   }
 
   /**
