@@ -7,6 +7,7 @@ import { NoProcessYet } from '../collect/target-sources.js';
 import type { Context } from '../context.js';
 import { CgoprofError } from '../errors.js';
 import { reportError } from '../present/error-lines.js';
+import { cleanPath, redirect } from './clean-path.js';
 import { Exchange, HttpError } from './exchange.js';
 import type { Guard } from './guard.js';
 import { type ListenAddress, listen, type Patience } from './listen.js';
@@ -14,7 +15,7 @@ import { answerLiveData, type LiveTargets } from './live-data.js';
 import { answerLivePage, LIVE_PATHS } from './live-page.js';
 import { LIVE_DATA } from './live-state.js';
 import { answerMetrics } from './metrics.js';
-import { answerPprof } from './pprof-routes.js';
+import { answerPprof, answerWithoutSlash } from './pprof-routes.js';
 import { type RequestTarget, requestTarget } from './request-target.js';
 import type { ServedTarget } from './served-target.js';
 import { Unread } from './unread.js';
@@ -50,12 +51,15 @@ const PAGE_HEADERS = {
 };
 
 async function answer(exchange: Exchange, site: Site): Promise<void> {
+  const clean = cleanPath(exchange.path);
+  if (clean !== exchange.path) return redirect(exchange, clean);
   const page = PAGES.get(exchange.path);
   if (page !== undefined) {
     for (const [name, value] of Object.entries(PAGE_HEADERS)) exchange.response.setHeader(name, value);
     return page(exchange, site);
   }
   const { target, path } = pickTarget(exchange.path, site);
+  if (`${path}/` === PPROF) return answerWithoutSlash(exchange);
   if (path.startsWith(PPROF)) return answerPprof(exchange, target, path.slice(PPROF.length));
   throw new HttpError(404, '404 page not found');
 }
