@@ -81,8 +81,7 @@ function patternSource(context: Context, native: NativeBinding, pattern: string)
       throw notYet(pattern, refusals);
     }
     if (others.length > 1) {
-      const pids = others.map(({ found }) => found.livePid).join(', ');
-      say(context, `${pattern}: profiled processes that match: ${pids}; taking the newest, pid ${newest.livePid}`);
+      say(context, `${pattern}: ${others.length} profiled processes match; taking the newest, pid ${newest.livePid}`);
     }
     return others.find(({ found }) => found === newest);
   };

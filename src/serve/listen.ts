@@ -5,7 +5,7 @@
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { type AddressInfo, BlockList, type Socket } from 'node:net';
 import { type Context, say } from '../context.js';
-import { CgoprofError, systemReason } from '../errors.js';
+import { CgoprofError, errorCode, systemReason } from '../errors.js';
 
 export interface ListenAddress {
   readonly host: string;
@@ -53,14 +53,18 @@ export async function listen(
     if (socket.writableLength > 0) socket.destroy();
   });
   await new Promise<void>((resolve, reject) => {
-    const fail = (error: Error) =>
-      reject(new CgoprofError({ what: `--listen ${host}:${port}`, why: systemReason(error), cause: error }));
+    const fail = (error: Error) => reject(cannotListen(error, { host, port }));
     server.once('error', fail).listen(port, host, () => {
       server.off('error', fail);
       resolve();
     });
   });
   return server;
+}
+
+function cannotListen(error: Error, { host, port }: ListenAddress): CgoprofError {
+  const hint = errorCode(error) === 'EADDRINUSE' ? 'Is another cgoprof listening? Port 0 takes one that is free.' : '';
+  return new CgoprofError({ what: `listening on ${host}:${port}`, why: systemReason(error), hint, cause: error });
 }
 
 /** http://HOST:PORT, as it listens. */
