@@ -20,7 +20,8 @@ const SOURCES = 'test/targets';
 const SPECIAL = {
   accuracy: { before: buildNoframeLibrary },
   allocators: { before: buildPlugin },
-  big: { sources: generateBigSources, onRequest: true },
+  big: { sources: generateSources, onRequest: true },
+  'serve-load': { sources: generateSources, onRequest: true },
   'sqlite-vtable': { flags: ['-tags=sqlite_vtable'], variants: { fixed: ['-modfile=fixed.mod'] } },
 };
 
@@ -36,7 +37,7 @@ function buildPlugin({ source, folder }) {
   run(['c++', ...flags, '-o', join(folder, 'libplugin.so'), join(source, 'plugin/plugin.cc')]);
 }
 
-function generateBigSources({ source, folder }) {
+function generateSources({ source, folder }) {
   const generated = join(folder, 'src');
   rmSync(generated, { recursive: true, force: true });
   mkdirSync(generated, { recursive: true });

@@ -1,0 +1,3 @@
+module serveload
+
+go 1.22
