@@ -18,6 +18,10 @@ const INSTALLED = [
   'node_modules/commander',
   'node_modules/pprof-format',
   'node_modules/uplot',
+  'node_modules/prom-client',
+  'node_modules/@opentelemetry/api',
+  'node_modules/tdigest',
+  'node_modules/bintrees',
 ];
 
 export interface Finished {
