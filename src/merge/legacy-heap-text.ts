@@ -66,9 +66,7 @@ function counted(objects: Int64, bytes: Int64): Amount {
 
 /** Columns as Go's text/tabwriter sets them, by tabulators. */
 function frameComments(stack: readonly TextFrame[]): string {
-  const rows = stack.flatMap(({ address, lines }) =>
-    lines.map(({ name, place }) => [`0x${address.toString(16)}`, cell(name), cell(place)] as const),
-  );
+  const rows = stack.map(({ pc, name, place }) => [`0x${pc.toString(16)}`, cell(name), cell(place)] as const);
   const [addresses, names] = [width(rows.map(([pc]) => pc)), width(rows.map(([, name]) => name))];
   return rows
     .map(([pc, name, place]) => `#\t${padded(pc, addresses)}${place === '' ? name : padded(name, names) + place}\n`)
@@ -111,14 +109,19 @@ function isDescending({ records }: GoHeapText): boolean {
   return (bytes[0] ?? 0) > (bytes.at(-1) ?? 0);
 }
 
+function goRate(go: GoHeapText | undefined): string[] {
+  if (go === undefined) return [];
+  if (go.rate === 1) return ['every Go allocation was recorded'];
+  return [`Go allocations were sampled once per ${go.rate} bytes on average`];
+}
+
 /** What a profile's own comments say, and that our values need no scaling. */
 function ourComments({ go, profiles, notes }: HeapTextParts): string[] {
-  const rates = go === undefined ? [] : [`Go allocations were sampled once per ${go.rate} bytes on average`];
   const carried = profiles.flatMap(({ comment, stringTable: { strings } }) =>
     comment.map((index) => (strings[Number(index)] ?? '').replace(/^cgoprof: /, '')),
   );
-  const scaled = 'values are estimates of what was allocated: nothing is left to scale';
-  return [...new Set([...notes, ...carried, ...rates, scaled])].map((note) => `${OUR_COMMENT}${cell(note)}\n`);
+  const scaled = 'values are those of the merged profile: nothing is left to scale';
+  return [...new Set([...notes, ...carried, ...goRate(go), scaled])].map((note) => `${OUR_COMMENT}${cell(note)}\n`);
 }
 
 export interface HeapTextParts {

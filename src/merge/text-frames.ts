@@ -1,35 +1,34 @@
 /**
- * The frames of a C profile as a text can have them: text knows addresses only, and its reader asks /debug/pprof/symbol
- * for one name each.
+ * The frames of a profile as a text can have them: text knows addresses only, and its reader asks /debug/pprof/symbol for
+ * one name each.
  *
  * Addresses are inside the call (return address - 1), as in a profile's locations; `go tool pprof` subtracts the 1 itself
  * and asks for what is left.
  */
-import type { Location, Profile, Function as ProfileFunction } from 'pprof-format';
+import type { Line, Location, Profile, Function as ProfileFunction } from 'pprof-format';
 import { PSEUDO_FRAMES } from './c-profile.js';
 import { type Int64, int64, uint64 } from './int64.js';
 
-/** One line of a frame, for people. */
-export interface TextLine {
+/** One function in a stack, inlined or not. */
+export interface TextFrame {
+  /** What stands for it. */
+  readonly address: bigint;
+  /** Where its code is. */
+  readonly pc: bigint;
+  /** As it is in the profile. */
   readonly name: string;
   /** FILE:LINE; '' unknown. */
   readonly place: string;
 }
 
-export interface TextFrame {
-  readonly address: bigint;
-  /** The innermost inlined function, as runtime.FuncForPC has it. */
-  readonly name: string;
-  /** Innermost inlined function first, never empty. */
-  readonly lines: readonly TextLine[];
-}
-
 /**
- * Where frames lie that are no code: at addresses that no processor takes. So do those of a library that was loaded where
- * another had been: NOWHERE_STEP higher, and so on.
+ * Where frames lie that share an address with another one's: so many times STEP higher, where no processor finds code.
+ * Those are functions into which others were inlined, and the code of a library that was loaded where another had been.
  */
+const STEP = 1n << 56n;
+
+/** Where frames lie that are no code. */
 const NOWHERE = 1n << 62n;
-const NOWHERE_STEP = 1n << 56n;
 
 /** Two addresses each, as any frame has: the call's and the one to which it returns. */
 function pseudoIndex(address: bigint): number {
@@ -38,7 +37,7 @@ function pseudoIndex(address: bigint): number {
 
 /** Whether an address may lie in a process. */
 export function isSomewhere(address: bigint): boolean {
-  return address < NOWHERE_STEP;
+  return address < STEP;
 }
 
 /**
@@ -89,15 +88,18 @@ export function printedGoName(name: string): string {
   return first <= 0 || last <= first ? name : `${name.slice(0, first)}[...]${name.slice(last + 1)}`;
 }
 
-/** Frames of one C profile, by location and by address. */
+/** Frames of one profile, by location and by address. */
 export class TextFrames {
-  readonly #byLocation = new Map<Int64, TextFrame>();
-  readonly #byAddress = new Map<bigint, { readonly frame: TextFrame; readonly mappingId: Int64 }>();
+  readonly #byLocation = new Map<Int64, TextFrame[]>();
+  readonly #byAddress = new Map<bigint, { readonly frame: TextFrame; readonly identity: string }>();
   readonly #functions: ReadonlyMap<Int64, ProfileFunction>;
 
-  constructor(private readonly c: Profile) {
-    this.#functions = new Map(c.function.map((fn) => [int64(fn.id), fn]));
-    for (const location of c.location) this.#add(location);
+  constructor(private readonly profile: Profile) {
+    this.#functions = new Map(profile.function.map((fn) => [int64(fn.id), fn]));
+    for (const location of profile.location) {
+      const frames = location.line.flatMap((line) => this.#frame(location, line) ?? []);
+      this.#byLocation.set(int64(location.id), frames);
+    }
   }
 
   /** @param ids Of locations, leaf first. */
@@ -105,37 +107,35 @@ export class TextFrames {
     return ids.flatMap((id) => this.#byLocation.get(int64(id)) ?? []);
   }
 
-  /** Of the frame at an address; else of the one whose call returns to it. */
+  /** Of the frame at an address; else of the one whose call returns to it. Fit for the reader of a text. */
   nameAt(address: bigint): string | undefined {
     const known = this.#byAddress.get(address) ?? this.#byAddress.get(address - 1n);
-    return known?.frame.name ?? PSEUDO_FRAMES[pseudoIndex(address)];
+    return known === undefined ? PSEUDO_FRAMES[pseudoIndex(address)] : nameThatStays(known.frame.name);
   }
 
-  #add(location: Location): void {
-    const lines = location.line.map(({ functionId, line }) => this.#line(int64(functionId), Number(line)));
-    const mappingId = int64(location.mappingId);
-    const [name = ''] = lines.map((line) => line.name);
-    const frame = { address: this.#place(location, mappingId, name), name: nameThatStays(name), lines };
-    this.#byLocation.set(int64(location.id), frame);
-    this.#byAddress.set(frame.address, { frame, mappingId });
-  }
-
-  #line(functionId: Int64, line: number): TextLine {
-    const text = (index: number | bigint | undefined) => this.c.stringTable.strings[Number(index ?? 0)] ?? '';
-    const fn = this.#functions.get(functionId);
+  /** Undefined beyond the 64th at one address. */
+  #frame({ address, mappingId }: Location, { functionId, line }: Line): TextFrame | undefined {
+    const text = (index: number | bigint | undefined) => this.profile.stringTable.strings[Number(index ?? 0)] ?? '';
+    const fn = this.#functions.get(int64(functionId));
     const file = text(fn?.filename);
-    return { name: printedIfGo(text(fn?.name), file), place: file === '' ? '' : `${file}:${line}` };
+    const name = printedIfGo(text(fn?.name), file);
+    const pseudo = PSEUDO_FRAMES.indexOf(name);
+    const pc = pseudo < 0 ? uint64(address) : NOWHERE + 2n * BigInt(pseudo);
+    const identity = `${mappingId} ${functionId} ${line}`;
+    const free = this.#freeAddress(pc, identity);
+    if (free === undefined) return undefined;
+    const frame = { address: free, pc, name, place: file === '' ? '' : `${file}:${line}` };
+    this.#byAddress.set(free, { frame, identity });
+    return frame;
   }
 
-  #place(location: Location, mappingId: Int64, name: string): bigint {
-    const pseudo = PSEUDO_FRAMES.indexOf(name);
-    if (pseudo >= 0) return NOWHERE + 2n * BigInt(pseudo);
-    const address = uint64(location.address);
-    for (let place = address; place < NOWHERE; place += NOWHERE_STEP) {
-      const known = this.#byAddress.get(place);
-      if (known === undefined || known.mappingId === mappingId) return place;
+  #freeAddress(pc: bigint, identity: string): bigint | undefined {
+    if (pc >= NOWHERE) return pc;
+    for (let address = pc; address < NOWHERE; address += STEP) {
+      const known = this.#byAddress.get(address);
+      if (known === undefined || known.identity === identity) return address;
     }
-    return address; // So many libraries at one address are no real program's.
+    return undefined;
   }
 }
 

@@ -22,7 +22,7 @@ import { goSiteCounts } from '../merge/site-counts.js';
 import type { NativeBinding, Segment } from '../native-binding.js';
 import type { SymbolStore } from '../symbolize/symbol-cache.js';
 import { DEBUG_ROOTS } from '../symbolize/symbol-places.js';
-import { type SymbolizedSegment, symbolizeSegment } from '../symbolize/symbolize-segment.js';
+import { type SymbolizedSegment, type SymbolizeOptions, symbolizeSegment } from '../symbolize/symbolize-segment.js';
 import type { Turns } from './turns.js';
 
 /** The Go side of a snapshot. */
@@ -214,35 +214,44 @@ export class ServedTarget {
 
   /** The C side with names. @throws CgoprofError */
   async symbolized(target: FollowedSegment): Promise<SymbolizedSegment> {
-    return this.#symbolize(target, this.segment(target), this.options.symbols);
+    return this.#symbolize(target, this.segment(target), this.#keeping());
   }
 
   /** What has changed on the C side since it was read. Read now, before this returns. @throws CgoprofError or HttpError */
   async cChanges(target: FollowedSegment, since: Segment): Promise<Profile> {
     const segment = this.segment(target);
-    const { symbols, turns } = this.options;
-    const symbolized = await turns.take(() => this.#symbolize(target, segment, symbols));
+    const { turns } = this.options;
+    const symbolized = await turns.take(() => this.#symbolize(target, segment, this.#keeping()));
     return cProfile(symbolized, { ...this.options, since });
   }
 
   /**
-   * Names for addresses of the C side that may be in no stack; they are not kept.
+   * Names for addresses that a client has thought up: they are not kept, and what has none is nothing to warn of.
    *
    * @param segment Of the target, with stacks of those addresses.
    */
   namesFor(target: FollowedSegment, segment: Segment): Promise<SymbolizedSegment> {
     const { symbols } = this.options;
-    return this.#symbolize(target, segment, { load: (key) => symbols.load(key), store: async () => {} });
+    const cache = { load: (key: string) => symbols.load(key), store: async () => {} };
+    return this.#symbolize(target, segment, { cache, warn: () => {} });
   }
 
-  #symbolize(target: FollowedSegment, segment: Segment, cache: SymbolStore): Promise<SymbolizedSegment> {
+  /** Symbols for the next time, and warnings. */
+  #keeping(): Pick<SymbolizeOptions, 'cache' | 'warn'> {
+    return { cache: this.options.symbols, warn: (message) => this.#warn(message) };
+  }
+
+  #symbolize(
+    target: FollowedSegment,
+    segment: Segment,
+    keeping: Pick<SymbolizeOptions, 'cache' | 'warn'>,
+  ): Promise<SymbolizedSegment> {
     const { livePid } = target;
     const options = {
       root: fileSystemRoot(this.context, livePid),
       ...(livePid === undefined ? {} : { pid: livePid }),
       debugRoots: DEBUG_ROOTS,
-      cache,
-      warn: (message: string) => this.#warn(message),
+      ...keeping,
     };
     return symbolizeSegment(segment, options, this.native);
   }

@@ -17,9 +17,15 @@ import { type Exchange, HttpError, NO_SNIFF, PLAIN_TEXT } from './exchange.js';
 import { parseUint64 } from './go-integers.js';
 import type { CPart, ServedTarget } from './served-target.js';
 
-/** Bytes of a POST, and addresses: pprof asks for all of a profile's at once, and 10,000 deep stacks have 100,000. */
-const MAX_BODY = 4 * 2 ** 20;
-const MAX_ADDRESSES = 200_000;
+/**
+ * Bytes of a question, and addresses in it: pprof asks for all of a profile's at once, and ends if it is refused. Deep
+ * stacks have two or three addresses each that no other has.
+ */
+const MAX_BODY = 2 * 2 ** 20;
+const MAX_ADDRESSES = 100_000;
+
+/** Addresses that are looked up at once, beside those of the stacks: their names take memory until they are answered. */
+const LOOKED_UP_AT_ONCE = 10_000;
 
 /** Bytes between two `+` at which Go gives up: its reader's buffer is full. */
 const MAX_WORD = 4096;
@@ -87,7 +93,11 @@ async function namesOf(addresses: ReadonlySet<bigint>, target: ServedTarget, gon
   const part = await target.cPart();
   const names = namesInStacks(addresses, part);
   const rest = [...addresses].filter((address) => !names.has(address) && isSomewhere(address));
-  const unknown = await addNamesInModules(names, rest, target, part);
+  const unknown: bigint[] = [];
+  for (let start = 0; start < rest.length && !gone.aborted; start += LOOKED_UP_AT_ONCE) {
+    const some = rest.slice(start, start + LOOKED_UP_AT_ONCE);
+    unknown.push(...(await addNamesInModules(names, some, target, part)));
+  }
   const { upstream } = target;
   if (upstream !== undefined) await addNamesOfService(names, unknown.slice(0, MAX_ASKED), upstream, gone);
   return names;
