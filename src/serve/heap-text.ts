@@ -40,7 +40,7 @@ async function withService(target: ServedTarget, upstream: Upstream, gc: boolean
   const asked = target.current();
   const { bytes, name } = await upstream.read('heap', gc ? '?gc=1&debug=1' : '?debug=1', MAX_TEXT);
   const go = parseGoHeapText(bytes, name);
-  const { target: read, c } = await target.cPart();
+  const { target: read, c } = await target.newCPart();
   // What answers for a process that has ended meanwhile may be another.
   if (read !== asked) {
     throw new CgoprofError({ what: target.name, why: 'its process ended while it was looked at', hint: 'Try again.' });

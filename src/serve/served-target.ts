@@ -129,14 +129,17 @@ export class ServedTarget {
     return { target, symbolized, c, go, notes, encoded: encoder(c, go, notes) };
   }
 
-  /** The C side alone, shared as snapshots are. @throws CgoprofError */
+  /** The C side alone; one that was begun already does as well. @throws CgoprofError or HttpError */
   cPart(): Promise<CPart> {
-    this.#cUnderWay ??= this.options.turns
-      .take(() => this.#takeC(this.current()))
-      .finally(() => {
-        this.#cUnderWay = undefined;
-      });
+    this.#cUnderWay ??= this.newCPart().finally(() => {
+      this.#cUnderWay = undefined;
+    });
     return this.#cUnderWay;
+  }
+
+  /** The same, read from now on: after a Go side that was had before. @throws CgoprofError or HttpError */
+  newCPart(): Promise<CPart> {
+    return this.options.turns.take(() => this.#takeC(this.current()));
   }
 
   async #takeC(target: FollowedSegment): Promise<CPart> {
