@@ -1,0 +1,274 @@
+// Promise: the page of `cgoprof serve` shows what C and Go hold now and held in the last hour, by itself and whatever
+// becomes of the process, to everybody: on a phone, in the dark, by keyboard, by ear; and whatever a program calls its
+// functions.
+import { execFileSync } from 'node:child_process';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { formatBytes } from '../../src/present/units.js';
+import { Workshop } from '../support/cgoprof.js';
+import { buildTargetAside } from '../support/profiled-target.js';
+import { CHROMIUM, launchBrowser, openPage, startServe } from '../support/served-page.js';
+import { Service } from '../support/service.js';
+import { siteOf } from '../support/sites.js';
+
+const HELD = siteOf('service', 'held');
+
+const PHONE = { width: 360, height: 740 };
+
+let shop: Workshop;
+let program: string;
+let browser: Browser;
+
+describe.skipIf(CHROMIUM === undefined)('the live page (needs Chromium)', () => {
+  beforeAll(async () => {
+    program = await buildTargetAside('service');
+    shop = new Workshop();
+    browser = await launchBrowser();
+  });
+  afterAll(async () => {
+    await browser?.close();
+    shop?.remove();
+  });
+  beforeEach(() => shop.removeSegments());
+
+  const startService = (): Promise<Service> => Service.run(shop, ['--rate', '1'], [program]);
+
+  /** The row of a function, once there is one. */
+  const rowOf = (page: Page, name: string) => page.locator('#site-rows tr').filter({ hasText: name });
+
+  const cellsOf = async (page: Page, name: string): Promise<string[]> => {
+    await rowOf(page, name).waitFor();
+    return rowOf(page, name).locator('th, td').allInnerTexts();
+  };
+
+  it('shows what C, Go and the process hold, and what changes, as it changes', async () => {
+    const service = await startService();
+    const { url } = await startServe(shop, [`${service.pid}`, '--go', service.url]);
+    const { page, complaints } = await openPage(browser, url);
+
+    await rowOf(page, 'hold').waitFor();
+    const [head, bytes, , change] = await cellsOf(page, 'hold');
+    expect(head).toMatch(new RegExp(`^hold\\s+service/memory.c:${HELD.line}\\s*$`));
+    expect([bytes, change]).toEqual([formatBytes(HELD.bytes), '±0']);
+    expect(await page.locator('#status').innerText()).toBe('Recording.');
+    for (const label of ['C in use', 'Go in use', 'RSS']) {
+      expect(await page.getByRole('button', { name: label }).innerText()).toMatch(/\d (B|KiB|MiB)/);
+    }
+    expect(await page.locator('#chart canvas').count()).toBe(1);
+    expect(await page.locator('#rate-note').innerText()).toBe('Every allocation in C is recorded.');
+
+    await service.obey('grow');
+    await rowOf(page, 'hold')
+      .filter({ hasText: `+${formatBytes(HELD.bytes)}` })
+      .waitFor();
+    expect((await cellsOf(page, 'hold'))[1]).toBe(formatBytes(2 * HELD.bytes));
+    expect(complaints).toEqual([]);
+  });
+
+  it('leads to the profiles, which are there', async () => {
+    const service = await startService();
+    const { url } = await startServe(shop, [`${service.pid}`, '--go', service.url]);
+    const { page } = await openPage(browser, url);
+
+    await page.getByText(`go tool pprof ${url}/debug/pprof/heap`, { exact: true }).waitFor();
+    await page.getByText(`go tool pprof -base base.pb.gz ${url}/debug/pprof/heap`, { exact: true }).waitFor();
+    const [download] = await Promise.all([
+      page.waitForEvent('download'),
+      page.getByRole('link', { name: 'Download the heap profile' }).click(),
+    ]);
+    const file = shop.path('downloaded.pb.gz');
+    await download.saveAs(file);
+    expect(execFileSync('go', ['tool', 'pprof', '-top', file], { encoding: 'utf8' })).toMatch(/ hold$/m);
+  });
+
+  it('says that the process has ended, and shows what it held last', async () => {
+    const service = await startService();
+    const { url } = await startServe(shop, [`${service.pid}`, '--go', service.url]);
+    const { page, complaints } = await openPage(browser, url);
+    await rowOf(page, 'hold').waitFor();
+    service.tell('abort');
+
+    await page.getByRole('status').filter({ hasText: 'has ended' }).waitFor();
+    expect((await cellsOf(page, 'hold'))[1]).toBe(formatBytes(HELD.bytes));
+    expect(await page.getByRole('button', { name: 'RSS' }).locator('.value').innerText()).toBe('–');
+    expect(complaints).toEqual([]);
+  });
+
+  it('says that the server is gone, keeps what it knew, and goes on when it is back', async () => {
+    const service = await startService();
+    const args = [`${service.pid}`, '--go', service.url];
+    const first = await startServe(shop, args);
+    const { page } = await openPage(browser, first.url);
+    await rowOf(page, 'hold').waitFor();
+    first.tool.destroy();
+    await first.tool.finished;
+
+    await page.getByRole('status').filter({ hasText: 'does not answer' }).waitFor();
+    expect((await cellsOf(page, 'hold'))[1]).toBe(formatBytes(HELD.bytes));
+    await startServe(shop, args, Number(new URL(first.url).port));
+    await page.getByRole('status').filter({ hasText: 'Recording.' }).waitFor();
+  });
+
+  it('shows several processes by their names, one at a time', async () => {
+    const [one, other] = [await startService(), await startService()];
+    await other.obey('grow');
+    const { url } = await startServe(shop, [`one=${one.pid}`, `other=${other.pid}`]);
+    const { page, complaints } = await openPage(browser, url);
+
+    const picker = page.getByRole('navigation', { name: 'Processes' });
+    await picker.locator('[aria-current=page]').filter({ hasText: 'one' }).waitFor();
+    await page.getByText('Go in use is not known').waitFor();
+    await picker.getByRole('link', { name: 'other' }).click();
+    await picker.locator('[aria-current=page]').filter({ hasText: 'other' }).waitFor();
+    expect((await cellsOf(page, 'hold'))[1]).toBe(formatBytes(2 * HELD.bytes));
+    await page.getByText(`go tool pprof ${url}/p/other/debug/pprof/heap`, { exact: true }).waitFor();
+    expect(complaints).toEqual([]);
+  });
+
+  it('shows the name of a function as text, whatever it is', async () => {
+    const name = '<img src=x onerror=document.title=1><b>';
+    const evil = shop.compile('evil', EVIL, ['-g0']);
+    execFileSync('objcopy', ['--redefine-sym', `hold_all=${name}`, evil]);
+    const service = await Service.run(shop, ['--rate', '1', '--profile', 'evil'], [evil]);
+    const { url } = await startServe(shop, [`${service.pid}`]);
+    const { page, complaints } = await openPage(browser, url, { viewport: PHONE });
+
+    expect((await cellsOf(page, name))[1]).toBe(formatBytes(13 * 997));
+    expect(await page.locator('#sites img, #sites b').count()).toBe(0);
+    expect(complaints).toEqual([]);
+    expect(await overflow(page)).toBe(0);
+  });
+
+  describe.each(['light', 'dark'] as const)('%s', (colorScheme) => {
+    it.each([['desktop', { width: 1000, height: 800 }] as const, ['phone', PHONE] as const])(
+      'is all in view and can be read: %s',
+      async (size, viewport) => {
+        const service = await startService();
+        const { url } = await startServe(shop, [`${service.pid}`, '--go', service.url]);
+        const { page } = await openPage(browser, url, { viewport, colorScheme });
+        await rowOf(page, 'hold').waitFor();
+        await page.getByText('The last hour as a table').click();
+
+        expect(await overflow(page)).toBe(0);
+        expect(await page.evaluate(FAINT_TEXTS)).toEqual([]);
+        const background = await page.evaluate<string>('getComputedStyle(document.body).backgroundColor');
+        expect(Number(/\d+/.exec(background)?.[0]) < 128).toBe(colorScheme === 'dark');
+        if (process.env.CGOPROF_SCREENSHOTS) {
+          await page.screenshot({
+            path: `${process.env.CGOPROF_SCREENSHOTS}/${size}-${colorScheme}.png`,
+            fullPage: true,
+          });
+        }
+      },
+    );
+  });
+
+  it('can be used by keyboard, and shows where one is', async () => {
+    const service = await startService();
+    const { url } = await startServe(shop, [`${service.pid}`, '--go', service.url]);
+    const { page } = await openPage(browser, url);
+    await rowOf(page, 'hold').waitFor();
+
+    const reached = await tabThrough(page);
+    const [skip, ...others] = reached;
+    expect(skip?.name).toBe('Skip to the content');
+    expect(others.map(({ name }) => name)).toEqual(await page.evaluate<string[]>(`${NAMES_OF_CONTROLS}.slice(1)`));
+    expect(reached.filter(({ outline }) => outline === 'none')).toEqual([]);
+
+    const rss = page.getByRole('button', { name: 'RSS' });
+    await rss.focus();
+    await page.keyboard.press('Space');
+    expect(await rss.getAttribute('aria-pressed')).toBe('false');
+  });
+
+  it('can be heard: landmarks, headings, a chart in words, a table of rows', async () => {
+    const service = await startService();
+    const { url } = await startServe(shop, [`${service.pid}`, '--go', service.url]);
+    const { page } = await openPage(browser, url, { viewport: PHONE });
+    await rowOf(page, 'hold').waitFor();
+
+    const heard = await page.locator('body').ariaSnapshot();
+    for (const part of [
+      /^- banner:/m,
+      /^- main:/m,
+      /heading "cgoprof service" \[level=1\]/,
+      /heading "Memory" \[level=2\]/,
+      /status: Recording\./,
+      /img "Chart of memory over time\. C in use [\d.]+ KiB.*; Go in use [\d.]+ KiB.*; RSS [\d.]+ MiB.*\."/,
+      /button "C in use [^"]*" \[pressed\]/,
+      /table "Lines of C that hold memory[^"]*":/,
+      /columnheader "In use"/,
+      new RegExp(`row "hold service/memory.c:${HELD.line} ${formatBytes(HELD.bytes)} `),
+      /rowheader "hold /,
+      /combobox "Change"/,
+    ]) {
+      expect(heard).toMatch(part);
+    }
+    // One place at most speaks by itself: numbers that come every few seconds do not.
+    expect(await page.locator('[aria-live], [role=status], [role=alert]').count()).toBe(2);
+    expect(await page.locator('[role=status]').allInnerTexts()).toEqual(['Recording.', '']);
+  });
+});
+
+/** CSS pixels by which the page is wider than the window. */
+function overflow(page: Page): Promise<number> {
+  return page.evaluate<number>('document.documentElement.scrollWidth - innerWidth');
+}
+
+/** Tabs until it comes round. @returns what had the focus, and how that shows */
+async function tabThrough(page: Page): Promise<{ name: string; outline: string }[]> {
+  const reached: { name: string; outline: string }[] = [];
+  for (;;) {
+    await page.keyboard.press('Tab');
+    const at = await page.evaluate<{ name: string; outline: string }>(FOCUSED);
+    if (at.name === '') return reached;
+    reached.push(at);
+  }
+}
+
+const NAME_OF = `(e) => (e.getAttribute('aria-label') || e.id || e.innerText).trim()`;
+const FOCUSED = `(() => {
+  const e = document.activeElement;
+  return e === document.body ? { name: '', outline: '' } : { name: (${NAME_OF})(e), outline: getComputedStyle(e).outlineStyle };
+})()`;
+const NAMES_OF_CONTROLS = `[...document.querySelectorAll('a, button, select, summary, code')].filter((e) => e.checkVisibility()).map(${NAME_OF})`;
+
+/** Texts with a contrast of less than 4.5 against what is behind them, by WCAG 2.1. */
+const FAINT_TEXTS = `(() => {
+  const parse = (colour) => (colour.match(/[\\d.]+/g) ?? []).map(Number);
+  const light = ([r, g, b]) => [r, g, b].map((v) => v / 255)
+    .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const behind = (e) => {
+    for (; e; e = e.parentElement) {
+      const colour = parse(getComputedStyle(e).backgroundColor);
+      if (colour.length === 3 || colour[3] > 0) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const contrast = (e) => {
+    const [a, b] = [light(parse(getComputedStyle(e).color)), light(behind(e))];
+    return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+  };
+  const hasText = (e) => [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim() !== '');
+  return [...document.body.querySelectorAll('*')]
+    .filter((e) => e.checkVisibility() && hasText(e) && contrast(e) < 4.5)
+    .map((e) => e.innerText + ' ' + contrast(e).toFixed(2));
+})()`;
+
+const EVIL = `
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+void* kept[13];
+__attribute__((noinline)) void hold_all(void) {
+  for (int i = 0; i < 13; i++) kept[i] = malloc(997);
+}
+int main(void) {
+  char text[64];
+  hold_all();
+  printf("pid %d\\nready\\n", getpid());
+  fflush(stdout);
+  while (read(0, text, sizeof text) > 0) continue;
+}
+`;

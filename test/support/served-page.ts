@@ -1,0 +1,78 @@
+/**
+ * `cgoprof serve`, and a browser that looks at what it shows: headless Chromium, in which nothing may go wrong and which
+ * may ask nobody else.
+ */
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+import { expect, onTestFinished } from 'vitest';
+import type { RunningTool, Workshop } from './cgoprof.js';
+
+const NAMES = ['chromium', 'chromium-browser', 'google-chrome'];
+
+/** Where a browser is installed; undefined where there is none. */
+export const CHROMIUM = (process.env.PATH ?? '')
+  .split(delimiter)
+  .flatMap((folder) => NAMES.map((name) => join(folder, name)))
+  .find((path) => {
+    try {
+      accessSync(path, constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+
+export function launchBrowser(): Promise<Browser> {
+  const executablePath = CHROMIUM ?? 'chromium';
+  // Its sandbox is not for root.
+  return chromium.launch({ executablePath, args: process.getuid?.() === 0 ? ['--no-sandbox'] : [] });
+}
+
+export interface Served {
+  readonly url: string;
+  readonly tool: RunningTool;
+}
+
+/** Starts `cgoprof serve ARGS`, until the test is over. @param port 0: any */
+export async function startServe(shop: Workshop, args: readonly string[], port = 0): Promise<Served> {
+  const tool = shop.start(['serve', ...args, '--listen', `127.0.0.1:${port}`]);
+  onTestFinished(async () => {
+    tool.destroy();
+    await tool.finished;
+  });
+  const listening = new Promise<string>((resolve) => {
+    let said = '';
+    tool.process.stderr?.on('data', (text: string) => {
+      said += text;
+      const url = /listening on (http:\/\/[\d.]+:\d+)/.exec(said)?.[1];
+      if (url !== undefined) resolve(url);
+    });
+  });
+  const ended = tool.finished.then(({ stderr }) => {
+    throw new Error(`serve ended: ${stderr}`);
+  });
+  return { url: await Promise.race([listening, ended]), tool };
+}
+
+export interface OpenPage {
+  readonly page: Page;
+  /** What the page complained of, and whom else it asked: nothing and nobody, unless a test has the server end. */
+  readonly complaints: readonly string[];
+}
+
+/** Opens the page, until the test is over. */
+export async function openPage(browser: Browser, url: string, options: BrowserContextOptions = {}): Promise<OpenPage> {
+  const context = await browser.newContext({ viewport: { width: 1000, height: 800 }, ...options });
+  onTestFinished(() => context.close());
+  const page = await context.newPage();
+  const complaints: string[] = [];
+  page.on('console', (message) => complaints.push(`${message.type()}: ${message.text()}`));
+  page.on('pageerror', (error) => complaints.push(error.message));
+  page.on('request', (request) => {
+    if (new URL(request.url()).origin !== new URL(url).origin) complaints.push(`asked ${request.url()}`);
+  });
+  const response = await page.goto(url);
+  expect(response?.status()).toBe(200);
+  return { page, complaints };
+}
