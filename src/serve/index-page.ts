@@ -57,7 +57,7 @@ const UNDER_WAY = new WeakMap<ServedTarget, Promise<IndexView>>();
 export async function answerIndex(
   exchange: Exchange,
   target: ServedTarget,
-  targets: readonly ServedTarget[] = [target],
+  targets: readonly ServedTarget[],
 ): Promise<void> {
   const names = targets.map(({ name }) => name);
   const view = UNDER_WAY.get(target) ?? look(target, names).finally(() => UNDER_WAY.delete(target));
@@ -248,8 +248,8 @@ function memoryRow(name: string, side: Part<{ readonly counts: SiteCounts }>): H
 
 function howExact(name: string, rate: number): string {
   if (rate < 1) return `${name}’s profiling is switched off.`;
-  if (rate === 1) return `${name}’s are exact: every allocation is recorded.`;
-  return `${name}’s are an estimate from samples, one in about ${formatBytes(rate)}.`;
+  if (rate === 1) return `${name}’s bytes are exact: every allocation is recorded.`;
+  return `${name}’s bytes are an estimate from samples, one in about ${formatBytes(rate)}.`;
 }
 
 function beforeAttach(c: Part<CSide>): string {

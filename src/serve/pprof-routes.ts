@@ -16,7 +16,7 @@ import { passThrough } from './pass-through.js';
 import type { ServedTarget } from './served-target.js';
 import { answerSymbol } from './symbol.js';
 
-type Answer = (exchange: Exchange, target: ServedTarget) => Promise<void>;
+type Answer = (exchange: Exchange, target: ServedTarget, targets: readonly ServedTarget[]) => Promise<void>;
 
 /** What is not the service's own. */
 const ANSWERS: ReadonlyMap<string, Answer> = new Map<string, Answer>([
@@ -36,14 +36,23 @@ const MAX_INT64 = 2n ** 63n - 1n;
 /** Of all targets together. */
 const windows = new DeltaWindows();
 
-/** @param path What follows /debug/pprof/, as the client sent it. @throws HttpError or CgoprofError */
-export async function answerPprof(exchange: Exchange, target: ServedTarget, path: string): Promise<void> {
+/**
+ * @param path What follows /debug/pprof/, as the client sent it.
+ * @param targets All that are served.
+ * @throws HttpError or CgoprofError
+ */
+export async function answerPprof(
+  exchange: Exchange,
+  target: ServedTarget,
+  path: string,
+  targets: readonly ServedTarget[],
+): Promise<void> {
   const name = unescaped(path);
   if (!isAllowed(exchange, name)) return refuseMethod(exchange);
   // Go's mux has no such names either: part of a path that is a slash in disguise, or leads upwards.
   if (name === undefined || !isPageName(name)) throw new HttpError(404, 'Unknown profile');
   const answer = ANSWERS.get(name);
-  if (answer !== undefined) return answer(exchange, target);
+  if (answer !== undefined) return answer(exchange, target, targets);
   if (target.upstream === undefined) throw new HttpError(404, 'Unknown profile');
   return passThrough(exchange, target.upstream, name);
 }

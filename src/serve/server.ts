@@ -60,7 +60,7 @@ async function answer(exchange: Exchange, site: Site): Promise<void> {
   }
   const { target, path } = pickTarget(exchange.path, site);
   if (`${path}/` === PPROF) return answerWithoutSlash(exchange);
-  if (path.startsWith(PPROF)) return answerPprof(exchange, target, path.slice(PPROF.length));
+  if (path.startsWith(PPROF)) return answerPprof(exchange, target, path.slice(PPROF.length), site.targets);
   throw new HttpError(404, '404 page not found');
 }
 
