@@ -17,7 +17,6 @@ const INSTALLED = [
   'out/native/lib/libcgoprof.so',
   'node_modules/commander',
   'node_modules/pprof-format',
-  ...['prom-client', '@opentelemetry/api', 'tdigest', 'bintrees'].map((name) => `node_modules/${name}`),
   'node_modules/uplot',
   'node_modules/prom-client',
   'node_modules/@opentelemetry/api',
