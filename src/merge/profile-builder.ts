@@ -3,6 +3,7 @@
  * same is stored once. What "the same" is follows google/pprof's profile/merge.go, so that what this tool merges and
  * what `go tool pprof a b` merges agree: one method and one key per message of profile.proto.
  */
+import { randomInt } from 'node:crypto';
 import {
   Label,
   Line,
@@ -66,9 +67,6 @@ export interface PlacedMapping {
   readonly shift: bigint;
 }
 
-/** More than a Map has room for, and few enough for the square to be a safe integer. */
-const MAX_LABEL_SETS = 2 ** 26;
-
 /** Granularity of mapping addresses. Bytes. */
 const PAGE = 4096n;
 
@@ -102,6 +100,32 @@ interface Placement {
   readonly placed: PlacedMapping;
 }
 
+/** A stack and its samples, one for each set of labels: few. */
+interface Stack {
+  readonly locations: number[];
+  readonly labels: number[];
+  readonly samples: Sample[];
+  /** Another one of the same hash. */
+  readonly next: Stack | undefined;
+}
+
+/** Nobody can know beforehand which stacks will have one hash, and make us search a long chain of them. */
+const HASH_SEED = randomInt(2 ** 32);
+
+/** FNV-1a over the ids, in the range of V8's small integers: far cheaper than a string of them. */
+function stackHash(locations: readonly number[]): number {
+  let hash = HASH_SEED;
+  for (let i = 0; i < locations.length; i++) hash = Math.imul(hash ^ (locations[i] ?? 0), 0x01000193);
+  return (hash ^ (hash >>> 15)) & 0x3fffffff;
+}
+
+function isSameStack(a: readonly number[], b: readonly number[]): boolean {
+  if (a === b) return true;
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
+
 export class ProfileBuilder {
   readonly #strings = new StringTable();
   readonly #mappingSpecs: MappingSpec[] = [];
@@ -114,11 +138,9 @@ export class ProfileBuilder {
   readonly #locationIds = new Map<string, number>();
   readonly #labelSets: Label[][] = [];
   readonly #labelSetIds = new Map<string, number>();
-  readonly #stacks: number[][] = [];
-  readonly #stackIds = new Map<string, number>();
-  /** By stack and labels. */
-  readonly #samples = new Map<number, Sample>();
-  #keyIds = new Uint32Array(0);
+  readonly #samples: Sample[] = [];
+  /** By {@link stackHash}. */
+  readonly #stacks = new Map<number, Stack>();
 
   get hasMappings(): boolean {
     return this.#mappingSpecs.length > 0;
@@ -206,34 +228,30 @@ export class ProfileBuilder {
    */
   addSample(locations: number[], labels: number, values: readonly Int64[]): void {
     if (values.every((value) => value === 0)) return;
-    const stack = this.#stackId(locations);
-    const key = stack * MAX_LABEL_SETS + labels;
-    const known = this.#samples.get(key);
-    if (known === undefined) {
-      const sample = new Sample({ locationId: this.#stacks[stack] ?? [], value: [...values] });
-      sample.label = this.#labelSets[labels] ?? [];
-      this.#samples.set(key, sample);
-    } else {
+    const stack = this.#stack(locations);
+    const at = stack.labels.indexOf(labels);
+    const known = stack.samples[at];
+    if (known !== undefined) {
       known.value = known.value.map((value, i) => addInt64(value, values[i] ?? 0));
+      return;
     }
+    const sample = new Sample({ locationId: stack.locations, value: [...values] });
+    sample.label = this.#labelSets[labels] ?? [];
+    stack.labels.push(labels);
+    stack.samples.push(sample);
+    this.#samples.push(sample);
   }
 
   /** Stacks may be deep, and stand in many samples: each is kept once. */
-  #stackId(locations: number[]): number {
-    const key = this.#stackKey(locations);
-    let id = this.#stackIds.get(key);
-    if (id === undefined) {
-      id = this.#stacks.push(locations) - 1;
-      this.#stackIds.set(key, id);
-    }
-    return id;
-  }
-
-  /** The ids' bytes as a one-byte string: far cheaper to make and to compare than their digits. */
-  #stackKey(locations: readonly number[]): string {
-    if (this.#keyIds.length < locations.length) this.#keyIds = new Uint32Array(2 * locations.length);
-    this.#keyIds.set(locations);
-    return Buffer.from(this.#keyIds.buffer).toString('latin1', 0, 4 * locations.length);
+  #stack(locations: number[]): Stack {
+    const hash = stackHash(locations);
+    const first = this.#stacks.get(hash);
+    let stack = first;
+    while (stack !== undefined && !isSameStack(stack.locations, locations)) stack = stack.next;
+    if (stack !== undefined) return stack;
+    const added: Stack = { locations, labels: [], samples: [], next: first };
+    this.#stacks.set(hash, added);
+    return added;
   }
 
   /** The profile. The builder must not be used afterwards. */
@@ -244,7 +262,7 @@ export class ProfileBuilder {
     return new Profile({
       sampleType: SAMPLE_TYPES.map(valueType),
       // Values of opposite sign, as in a delta profile, may have cancelled out.
-      sample: [...this.#samples.values()].filter((sample) => sample.value.some((value) => value !== 0)),
+      sample: this.#samples.filter((sample) => sample.value.some((value) => value !== 0)),
       mapping: this.#buildMappings(),
       location: this.#locations,
       function: this.#functions,
