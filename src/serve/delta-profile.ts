@@ -1,6 +1,6 @@
 /**
- * What changed on both sides within some seconds: the service is asked for its own changes, and how long it takes to answer
- * is the window in which the C side is read, at its beginning and at its end.
+ * What changed on both sides within some seconds: the service is asked for its own changes, and meanwhile the C side is read
+ * when those seconds begin and when they are over.
  *
  * Source: net/http/pprof/pprof.go (serveDeltaProfile), Go 1.26.
  */
@@ -13,6 +13,7 @@ import { MAX_TIMER_MS } from '../collect/upstream.js';
 import { CgoprofError } from '../errors.js';
 import { mergeProfiles } from '../merge/merge-profiles.js';
 import { parseGoProfile } from '../merge/parse-profile.js';
+import type { Segment } from '../native-binding.js';
 import type { ServedTarget } from './served-target.js';
 
 export interface DeltaQuery {
@@ -27,31 +28,42 @@ export interface DeltaQuery {
 /** Gzipped. Values are negative where more was freed than allocated. @throws CgoprofError or HttpError */
 export async function deltaProfile(target: ServedTarget, query: DeltaQuery): Promise<Uint8Array> {
   const followed = target.current();
-  const before = target.segment(followed);
+  const since = target.segment(followed);
   const begun = unixNanos();
-  const go = await goChanges(target, followed, query);
-  checkSame(target, followed);
-  const ended = unixNanos();
-  const c = await target.cChanges(followed, before);
-  const merged = mergeProfiles({ go, c: [c] });
+  // A service computes its changes when the seconds are over: its answer is no mark of time. A refusal ends the window.
+  const [go, { until, ended }] = await Promise.all([
+    goChanges(target, followed, query),
+    readWhenOver(target, followed, query),
+  ]);
+  const c = await target.cChanges(followed, since, until);
+  const merged = mergeProfiles({ go: go === undefined ? [] : [go], c: [c] });
   merged.timeNanos = ended;
   merged.durationNanos = ended - begun;
   if (query.defaultType !== '') merged.defaultSampleType = merged.stringTable.dedup(query.defaultType);
   return promisify(gzip)(merged.encode(), { level: 1 });
 }
 
-/** Takes as long as the window. Without a service to ask it is a window all the same. */
+async function readWhenOver(
+  target: ServedTarget,
+  followed: FollowedSegment,
+  { seconds, cancel }: DeltaQuery,
+): Promise<{ readonly until: Segment; readonly ended: bigint }> {
+  // Too many are a negative time.Duration, and over at once.
+  const ms = Number(BigInt.asIntN(64, seconds * 1_000_000_000n)) / 1e6;
+  await sleep(Math.min(Math.max(0, ms), MAX_TIMER_MS), undefined, { signal: cancel });
+  checkSame(target, followed);
+  return { until: target.segment(followed), ended: unixNanos() };
+}
+
+/** Undefined without a service to ask. */
 async function goChanges(
   { upstream }: ServedTarget,
   { end }: FollowedSegment,
   { seconds, cancel }: DeltaQuery,
-): Promise<Profile[]> {
-  if (upstream !== undefined && end === undefined) {
-    const { bytes, name } = await upstream.heap({ gc: false, seconds }, cancel);
-    return [parseGoProfile(bytes, name)];
-  }
-  await sleep(Math.min(1_000 * Number(seconds), MAX_TIMER_MS), undefined, { signal: cancel });
-  return [];
+): Promise<Profile | undefined> {
+  if (upstream === undefined || end !== undefined) return undefined;
+  const { bytes, name } = await upstream.heap({ gc: false, seconds }, cancel);
+  return parseGoProfile(bytes, name);
 }
 
 /** Changes are those of one process. */

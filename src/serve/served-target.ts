@@ -220,11 +220,10 @@ export class ServedTarget {
     return this.#symbolize(target, this.segment(target), this.#keeping());
   }
 
-  /** What has changed on the C side since it was read. Read now, before this returns. @throws CgoprofError or HttpError */
-  async cChanges(target: FollowedSegment, since: Segment): Promise<Profile> {
-    const segment = this.segment(target);
+  /** What changed on the C side from one reading to a later one. @throws CgoprofError or HttpError */
+  async cChanges(target: FollowedSegment, since: Segment, until: Segment): Promise<Profile> {
     const { turns } = this.options;
-    const symbolized = await turns.take(() => this.#symbolize(target, segment, this.#keeping()));
+    const symbolized = await turns.take(() => this.#symbolize(target, until, this.#keeping()));
     return cProfile(symbolized, { ...this.options, since });
   }
 
