@@ -4,6 +4,7 @@
  * Source: net/http/server.go (cleanPath, Redirect), Go 1.26.
  */
 import type { Exchange } from './exchange.js';
+import { escapeHtml } from './html.js';
 
 /** @param path As the request has it, percent signs and all. */
 export function cleanPath(path: string): string {
@@ -18,9 +19,8 @@ export function cleanPath(path: string): string {
 /** @param path Of this server, with percent signs where a URL needs them. The query goes with it. */
 export function redirect(exchange: Exchange, path: string): void {
   const location = path + exchange.url.search;
-  const link = location
-    .replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
-    .replaceAll('&#38;', '&amp;');
+  const { method } = exchange.request;
   const headers = { 'Content-Type': 'text/html; charset=utf-8', Location: location };
-  exchange.send(headers, `<a href="${link}">Temporary Redirect</a>.\n\n`, 307);
+  if (method !== 'GET' && method !== 'HEAD') exchange.send({ Location: location }, '', 307);
+  else exchange.send(headers, `<a href="${escapeHtml(location)}">Temporary Redirect</a>.\n\n`, 307);
 }
