@@ -73,9 +73,9 @@ export function changeOf(
   { at }: Pick<LiveHistory, 'at'>,
   values: readonly Value[],
 ): { readonly bytes: number; readonly ms: number } | undefined {
-  const isKnown = (value: Value): value is number => typeof value === 'number';
-  const first = values.findIndex(isKnown);
-  const last = values.findLastIndex(isKnown);
-  if (first === last) return undefined;
-  return { bytes: (values[last] ?? 0) - (values[first] ?? 0), ms: (at[last] ?? 0) - (at[first] ?? 0) };
+  const known = values.flatMap((value, i) => (typeof value === 'number' ? [{ value, at: at[i] ?? 0 }] : []));
+  const [first] = known;
+  const last = known.at(-1);
+  if (first === undefined || last === undefined || first === last) return undefined;
+  return { bytes: last.value - first.value, ms: last.at - first.at };
 }

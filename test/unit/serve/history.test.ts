@@ -1,0 +1,90 @@
+import { describe, expect, it } from 'vitest';
+import { CgoprofError } from '../../../src/errors.js';
+import { cProfile } from '../../../src/merge/c-profile.js';
+import { cBytesInUse, History, Ring } from '../../../src/serve/history.js';
+import { FakeTarget } from '../../support/fake-target.js';
+import { symbolizedSegment } from '../../support/segment-fixture.js';
+
+describe('Ring', () => {
+  it('keeps the last readings, oldest first', () => {
+    const ring = new Ring(2);
+    for (const at of [1, 2, 3]) ring.add({ at, c: 10 * at, go: null, rss: 5 });
+    expect(ring.columns).toEqual({ at: [2, 3], c: [20, 30], go: [null, null], rss: [5, 5] });
+  });
+
+  it('holds an hour', () => {
+    expect(new Ring().capacity).toBe(360);
+  });
+});
+
+describe('cBytesInUse', () => {
+  it('is what the C profile adds up to', () => {
+    const symbolized = symbolizedSegment({
+      rate: 4096,
+      buckets: [
+        { stack: ['f@a.c:1'], allocs: 7, frees: 2, allocBytes: 7 * 997, freeBytes: 2 * 997 },
+        { stack: ['g@a.c:2'], allocs: 3, frees: 3, allocBytes: 3 * 101, freeBytes: 3 * 101 },
+        { stack: ['f@a.c:1'], allocs: 1, allocBytes: 65537 },
+      ],
+      header: { attachments: 1, beforeAttachBytes: 1013 },
+    });
+    const inProfile = cProfile(symbolized, { showPlumbing: false }).sample.map(({ value }) => Number(value[3]));
+    expect(cBytesInUse(symbolized.segment)).toBe(inProfile.reduce((sum, bytes) => sum + bytes));
+  });
+
+  it('leaves out what was in use before the attach where nobody knows it', () => {
+    const { segment } = symbolizedSegment({ buckets: [], header: { attachments: 1, beforeAttachBytes: undefined } });
+    expect(cBytesInUse(segment)).toBe(0);
+  });
+});
+
+describe('History', () => {
+  it('reads C and RSS, and takes what Go had in use from whoever asked', () => {
+    const target = new FakeTarget();
+    const history = new History(target.served);
+    history.record(10_000);
+    target.lastGo = { bytes: 7919, takenAt: new Date(15_000) };
+    history.record(20_000);
+    history.record(30_000);
+    expect(history.columns).toEqual({
+      at: [10_000, 20_000, 30_000],
+      c: [997, 997, 997],
+      go: [null, 7919, null],
+      rss: [1 << 20, 1 << 20, 1 << 20],
+    });
+  });
+
+  it('never asks Go, nor for names', () => {
+    const target = new FakeTarget();
+    new History(target.served).record(10_000);
+    expect([target.goAsked, target.cAsked]).toEqual([0, 0]);
+  });
+
+  it('knows nothing of a process that has ended', () => {
+    const target = new FakeTarget();
+    const history = new History(target.served);
+    target.end();
+    history.record(10_000);
+    expect(history.columns).toEqual({ at: [10_000], c: [null], go: [null], rss: [null] });
+  });
+
+  it('knows nothing while there is nothing to read', () => {
+    const target = new FakeTarget();
+    const history = new History(target.served);
+    target.error = new CgoprofError({ what: 'app', why: 'no such process' });
+    history.record(10_000);
+    target.error = undefined;
+    history.record(20_000);
+    expect(history.columns.c).toEqual([null, 997]);
+  });
+
+  it('parts two processes by a gap', () => {
+    const target = new FakeTarget();
+    const history = new History(target.served);
+    history.record(10_000);
+    target.restart();
+    history.record(20_000);
+    history.record(30_000);
+    expect(history.columns.c).toEqual([997, null, 997]);
+  });
+});

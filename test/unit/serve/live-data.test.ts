@@ -1,0 +1,206 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { CgoprofError } from '../../../src/errors.js';
+import { type Exchange, HttpError } from '../../../src/serve/exchange.js';
+import { answerLiveData, LiveTargets } from '../../../src/serve/live-data.js';
+import type { LiveState } from '../../../src/serve/live-state.js';
+import { FakeTarget, GO_PART } from '../../support/fake-target.js';
+import { goProfile } from '../../support/go-profile-fixture.js';
+
+const NOW = 1_000_000;
+
+beforeEach(() => void vi.useFakeTimers({ now: NOW }));
+afterEach(() => void vi.useRealTimers());
+
+async function stateOf(target: FakeTarget, at = NOW): Promise<LiveState> {
+  const live = new LiveTargets([target.served]);
+  const state = await live.state(null, at);
+  live.stop();
+  if (state === undefined) throw new Error('no target');
+  return state;
+}
+
+describe('LiveTargets', () => {
+  it('tells what is now', async () => {
+    const { history, ...now } = await stateOf(new FakeTarget());
+    const line = { function: 'hold', file: '/srv/app/cache.c', line: 7, bytes: 997, low: 997, high: 997 };
+    expect(now).toEqual({
+      at: NOW,
+      targets: ['app'],
+      target: 'app',
+      pprof: 'debug/pprof/',
+      problem: '',
+      ended: '',
+      identity: expect.any(String),
+      process: expect.objectContaining({ pid: 4321, state: 'running', rate: 1, attached: null }),
+      c: { bytes: 997, sites: [line], siteCount: 1, notes: [] },
+      go: { served: true, bytes: 7919, takenAt: NOW, problem: '' },
+      rss: 1 << 20,
+    });
+    expect(history.at).toEqual([NOW]);
+  });
+
+  it('reads every target every ten seconds, until it is told to stop', async () => {
+    const live = new LiveTargets([new FakeTarget().served]);
+    vi.advanceTimersByTime(20_000);
+    live.stop();
+    vi.advanceTimersByTime(20_000);
+    expect((await live.state(null))?.history.at).toEqual([NOW, NOW + 10_000, NOW + 20_000]);
+  });
+
+  it('shares a look among pages that ask at about the same time', async () => {
+    const target = new FakeTarget();
+    const live = new LiveTargets([target.served]);
+    await Promise.all([live.state(null, NOW), live.state(null, NOW)]);
+    await live.state(null, NOW + 4_999);
+    expect([target.goAsked, target.cAsked]).toEqual([1, 1]);
+    await live.state(null, NOW + 5_000);
+    expect([target.goAsked, target.cAsked]).toEqual([2, 2]);
+    live.stop();
+  });
+
+  it('does not share a failure', async () => {
+    const target = new FakeTarget();
+    const live = new LiveTargets([target.served]);
+    target.error = new HttpError(503, 'busy');
+    await expect(live.state(null, NOW)).rejects.toThrow('busy');
+    target.error = undefined;
+    expect((await live.state(null, NOW))?.problem).toBe('');
+    live.stop();
+  });
+
+  it('tells why nothing can be read', async () => {
+    const target = new FakeTarget();
+    target.error = new CgoprofError({ what: 'app', why: 'no process yet', hint: 'Start it.' });
+    expect(await stateOf(target)).toMatchObject({
+      problem: 'app: no process yet. Start it.',
+      process: null,
+      c: null,
+      rss: null,
+    });
+  });
+
+  it('tells the end of a process, and what it held last', async () => {
+    const target = new FakeTarget();
+    target.end();
+    const { ended, c, go, rss } = await stateOf(target);
+    expect(ended).toMatch(/^pid 4321 has ended /);
+    expect([c?.bytes, go.bytes, rss]).toEqual([997, null, null]);
+  });
+
+  it('tells what was lost, without the pid', async () => {
+    const target = new FakeTarget();
+    target.counters = { missedFrees: 3 };
+    expect((await stateOf(target)).c?.notes).toEqual(['blocks whose free was not seen: 3']);
+  });
+
+  it('finds targets by name, those after the first below /p/', async () => {
+    const live = new LiveTargets([new FakeTarget('one').served, new FakeTarget('other').served]);
+    expect(await live.state('other')).toMatchObject({
+      targets: ['one', 'other'],
+      target: 'other',
+      pprof: 'p/other/debug/pprof/',
+    });
+    expect((await live.state('one'))?.pprof).toBe('debug/pprof/');
+    expect(await live.state('third')).toBeUndefined();
+    live.stop();
+  });
+
+  it('follows targets that come and go, and forgets those that are gone', async () => {
+    const [one, other] = [new FakeTarget('one').served, new FakeTarget('other').served];
+    const served = [one];
+    const live = new LiveTargets(served);
+    served.splice(0, 1, other);
+    live.record(NOW + 1);
+    expect(await live.state(null)).toMatchObject({ targets: ['other'], history: { at: [NOW + 1] } });
+    served.splice(0, 1, one);
+    expect((await live.state(null))?.history.at).toEqual([]);
+    live.stop();
+  });
+});
+
+describe('names of the target', () => {
+  it.each([
+    ['control characters', 'two\u0085\tlines', 'two lines'],
+    ['changes of direction', 'left\u202eright\u2066', 'left right'],
+    ['more than anybody reads', 'x'.repeat(501), `${'x'.repeat(500)}…`],
+  ])('are told without %s', async (_what, name, legible) => {
+    const target = new FakeTarget();
+    target.buckets = [{ stack: [name], allocs: 1, allocBytes: 2 }];
+    expect((await stateOf(target)).c?.sites[0]?.function).toBe(legible);
+  });
+
+  it('are a hundred at most', async () => {
+    const target = new FakeTarget();
+    target.buckets = Array.from({ length: 103 }, (_, i) => ({ stack: [`f${i}`], allocs: 1, allocBytes: 200 - i }));
+    const { c } = await stateOf(target);
+    expect([c?.sites.length, c?.siteCount, c?.sites.at(-1)?.function]).toEqual([100, 103, 'f99']);
+  });
+});
+
+describe('the Go side', () => {
+  it('is none without a service', async () => {
+    const target = new FakeTarget();
+    target.upstream = undefined;
+    target.goAnswer = async () => undefined;
+    expect((await stateOf(target)).go).toEqual({ served: false, bytes: null, takenAt: null, problem: '' });
+  });
+
+  it('may fail, and C is told all the same', async () => {
+    const target = new FakeTarget();
+    target.goAnswer = () => Promise.reject(new CgoprofError({ what: 'Go heap profile', why: 'no connection' }));
+    const { go, c } = await stateOf(target);
+    expect(go).toEqual({ served: true, bytes: null, takenAt: null, problem: 'Go heap profile: no connection' });
+    expect(c?.bytes).toBe(997);
+  });
+
+  it('is not waited for when the service is busy', async () => {
+    const target = new FakeTarget();
+    target.goAnswer = () => new Promise(() => {});
+    const live = new LiveTargets([target.served]);
+    const state = live.state(null, NOW);
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect((await state)?.go.problem).toBe('the service has not answered yet');
+    live.stop();
+  });
+
+  it('is told for a minute, and then only when it was', async () => {
+    const target = new FakeTarget();
+    target.goAnswer = async () => undefined;
+    target.lastGo = { bytes: 7919, takenAt: new Date(NOW) };
+    expect((await stateOf(target, NOW + 59_999)).go.bytes).toBe(7919);
+    expect((await stateOf(target, NOW + 60_000)).go).toMatchObject({ bytes: null, takenAt: NOW });
+  });
+
+  it('may be another program’s', async () => {
+    const target = new FakeTarget();
+    const mapping = { start: 1n, limit: 2n, offset: 0n, file: '/srv/other', buildId: 'cc03' };
+    target.goAnswer = async () => ({ ...GO_PART, profile: goProfile({ samples: [], mappings: [mapping] }) });
+    expect((await stateOf(target)).go.problem).toMatch(/another program or build \(\/srv\/other\)/);
+  });
+});
+
+describe('answerLiveData', () => {
+  const ask = async (query: string): Promise<unknown> => {
+    const live = new LiveTargets([new FakeTarget().served]);
+    let sent: unknown;
+    const exchange = {
+      query: new URLSearchParams(query),
+      send: ((headers, body) => {
+        sent = [headers['Content-Type'], JSON.parse(body as string)];
+      }) satisfies Exchange['send'],
+    };
+    await answerLiveData(exchange as unknown as Exchange, live).finally(() => live.stop());
+    return sent;
+  };
+
+  it('sends JSON', async () => {
+    expect(await ask('target=app')).toEqual([
+      'application/json; charset=utf-8',
+      expect.objectContaining({ target: 'app' }),
+    ]);
+  });
+
+  it('knows no other target', async () => {
+    await expect(ask('target=../x')).rejects.toEqual(new HttpError(404, 'Unknown target'));
+  });
+});
