@@ -228,30 +228,25 @@ export class ProfileBuilder {
    */
   addSample(locations: number[], labels: number, values: readonly Int64[]): void {
     if (values.every((value) => value === 0)) return;
-    const stack = this.#stack(locations);
-    const at = stack.labels.indexOf(labels);
-    const known = stack.samples[at];
-    if (known !== undefined) {
-      known.value = known.value.map((value, i) => addInt64(value, values[i] ?? 0));
-      return;
-    }
-    const sample = new Sample({ locationId: stack.locations, value: [...values] });
-    sample.label = this.#labelSets[labels] ?? [];
-    stack.labels.push(labels);
-    stack.samples.push(sample);
-    this.#samples.push(sample);
-  }
-
-  /** Stacks may be deep, and stand in many samples: each is kept once. */
-  #stack(locations: number[]): Stack {
     const hash = stackHash(locations);
     const first = this.#stacks.get(hash);
     let stack = first;
     while (stack !== undefined && !isSameStack(stack.locations, locations)) stack = stack.next;
-    if (stack !== undefined) return stack;
-    const added: Stack = { locations, labels: [], samples: [], next: first };
-    this.#stacks.set(hash, added);
-    return added;
+    const known = stack?.samples[stack.labels.indexOf(labels)];
+    if (known !== undefined) {
+      known.value = known.value.map((value, i) => addInt64(value, values[i] ?? 0));
+      return;
+    }
+    // Stacks may be deep, and stand in many samples: each is kept once.
+    const sample = new Sample({ locationId: stack?.locations ?? locations, value: [...values] });
+    sample.label = this.#labelSets[labels] ?? [];
+    this.#samples.push(sample);
+    if (stack === undefined) {
+      this.#stacks.set(hash, { locations, labels: [labels], samples: [sample], next: first });
+    } else {
+      stack.labels.push(labels);
+      stack.samples.push(sample);
+    }
   }
 
   /** The profile. The builder must not be used afterwards. */
