@@ -35,6 +35,8 @@ export interface RunningTool {
   readonly process: ChildProcess;
   /** Resolves when it has ended and everybody has closed its output. */
   readonly finished: Promise<Finished>;
+  /** What it has said until now. */
+  readonly output: { readonly stdout: string; readonly stderr: string };
   /** Ends it and the command that it started, if they still run. */
   destroy(): void;
 }
@@ -130,7 +132,7 @@ export class Workshop {
       output.stderr += text;
     });
     const finished = once(child, 'close').then(([code, signal]) => ({ code, signal, ...output }));
-    return { process: child, finished, destroy: () => killGroup(child.pid) };
+    return { process: child, finished, output, destroy: () => killGroup(child.pid) };
   }
 
   run(args: readonly string[], options: StartOptions = {}): Promise<Finished> {

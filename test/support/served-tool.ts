@@ -10,14 +10,8 @@ export interface Answered {
 }
 
 export class ServingTool {
-  #stderr = '';
-
   /** @param tool One that says on its standard error where it listens, as does `run --serve`. */
-  constructor(readonly tool: RunningTool) {
-    tool.process.stderr?.on('data', (text: string) => {
-      this.#stderr += text;
-    });
-  }
+  constructor(readonly tool: RunningTool) {}
 
   /** Starts `cgoprof serve ARGS` on a port that is free. It ends with the test. */
   static async start(shop: Workshop, ...args: readonly string[]): Promise<ServingTool> {
@@ -31,11 +25,11 @@ export class ServingTool {
   }
 
   get stderr(): string {
-    return this.#stderr;
+    return this.tool.output.stderr;
   }
 
   get url(): string {
-    return /^cgoprof: listening on (http:\/\/\S+?);/m.exec(this.#stderr)?.[1] ?? '';
+    return /^cgoprof: listening on (http:\/\/\S+?);/m.exec(this.stderr)?.[1] ?? '';
   }
 
   /** Resolves once it says so, and rejects if it ends before. */
@@ -49,8 +43,8 @@ export class ServingTool {
     void this.tool.finished.then((finished) => {
       early = finished;
     });
-    await until(() => pattern.test(this.#stderr) || early !== undefined);
-    expect(this.#stderr).toMatch(pattern);
+    await until(() => pattern.test(this.stderr) || early !== undefined);
+    expect(this.stderr).toMatch(pattern);
   }
 
   async get(path: string): Promise<Answered> {

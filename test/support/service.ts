@@ -43,6 +43,10 @@ export class Service {
     return this.#tool.process;
   }
 
+  get tool(): RunningTool {
+    return this.#tool;
+  }
+
   get finished(): Promise<Finished> {
     return this.#tool.finished;
   }
