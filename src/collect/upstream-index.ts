@@ -4,7 +4,7 @@
  * Source: net/http/pprof/pprof.go (indexTmplExecute), Go 1.26; before 1.17 html/template wrote the page.
  */
 import type { IncomingMessage } from 'node:http';
-import { CgoprofError, oneLine, systemReason } from '../errors.js';
+import { CgoprofError, oneLine } from '../errors.js';
 import { isPageName, type Upstream } from './upstream.js';
 
 export interface ListedProfile {
@@ -29,8 +29,10 @@ export async function fetchUpstreamIndex(upstream: Upstream): Promise<ListedProf
     const answer = await upstream.open('', { method: 'GET', search: '' }, timeout);
     return parseIndex(await readText(answer));
   } catch (error) {
+    // What is called off ends as a connection that was closed.
+    if (timeout.aborted) throw noIndex(`not there within ${TIMEOUT_MS / 1000} seconds`, error);
     if (error instanceof CgoprofError) throw error;
-    throw new CgoprofError({ what: upstream.name, why: systemReason(error), cause: error });
+    throw noIndex('the answer ended early', error);
   }
 }
 
@@ -51,8 +53,8 @@ async function readText(answer: IncomingMessage): Promise<string> {
   }
 }
 
-function noIndex(why: string): CgoprofError {
-  return new CgoprofError({ what: 'index of the service’s profiles', why: oneLine(why) });
+function noIndex(why: string, cause?: unknown): CgoprofError {
+  return new CgoprofError({ what: 'its index page', why, cause });
 }
 
 // Nothing in these can be matched in many ways: the time they take grows with the page alone.

@@ -230,11 +230,9 @@ ${memoryRow('C', c)}${memoryRow('Go', go)}</tbody>
 <dt>Sites that hold memory now</dt>
 <dd>Call stacks of which something that they allocated is not freed yet. It goes down when all that a site holds is freed.</dd>
 <dt>Bytes in use</dt>
-<dd>What those sites hold. ${isMissing(c) ? '' : howExact('C', c.header.sampleRate)} ${
-    isMissing(go) ? '' : howExact('Go', go.rate)
-  } Go tells what was in use at its last garbage collection; <a href="heap?gc=1">heap?gc=1</a> has it collect first. ${beforeAttach(c)}</dd>
+<dd>What those sites hold. ${isMissing(c) ? '' : howExact('C', c.header.sampleRate)} ${beforeAttach(c)} ${goBytes(go)}</dd>
 <dt>Sites ever seen</dt>
-<dd>Call stacks that allocated at any time, also those of which everything is freed. This number only grows: its growth is no leak. ${bucketWords(go)}</dd>
+<dd>Call stacks that allocated at any time, also those of which everything is freed. This number only grows: its growth is no leak. ${goBuckets(go)}</dd>
 </dl>`;
 }
 
@@ -258,7 +256,12 @@ function beforeAttach(c: Part<CSide>): string {
   return `C had ${bytes} in use before cgoprof was attached, which are of no site: what of them was freed since is not known.`;
 }
 
-function bucketWords(go: Part<GoSide>): string {
-  const there = isMissing(go) ? '' : `: ${go.counts.buckets}`;
-  return `The service’s own page shows such a number beside heap and allocs, one for each call stack and size of block${there}.`;
+function goBytes(go: Part<GoSide>): Html {
+  if (isMissing(go)) return html``;
+  return html`${howExact('Go', go.rate)} Go tells what was in use at its last garbage collection; <a href="heap?gc=1">heap?gc=1</a> has it collect first.`;
+}
+
+function goBuckets(go: Part<GoSide>): string {
+  if (isMissing(go)) return '';
+  return `The service’s own page shows such a number beside heap and allocs, one for each call stack and size of block: ${go.counts.buckets}.`;
 }
