@@ -9,6 +9,7 @@ import type { NativeBinding } from '../native-binding.js';
 import { Guard } from '../serve/guard.js';
 import { type ListenAddress, sayWhereItListens } from '../serve/listen.js';
 import { LiveTargets } from '../serve/live-data.js';
+import { prepareForLongLife } from '../serve/long-life.js';
 import { ServedTarget } from '../serve/served-target.js';
 import { startServer } from '../serve/server.js';
 import { TokenFile } from '../serve/token-file.js';
@@ -42,6 +43,7 @@ export async function startServing(
   const guard = new Guard({ hosts: [listen.host, ...allowHost], token });
   const live = new LiveTargets(targets);
   const server = await startServer(context, { targets, live }, listen, guard);
+  const endLongLife = prepareForLongLife(context);
   const timer = setInterval(look, LOOK_EVERY_MS);
   sayWhereItListens(context, server, token !== undefined);
   return () => {
@@ -49,6 +51,7 @@ export async function startServing(
     live.stop();
     server.close();
     server.closeAllConnections();
+    endLongLife();
   };
 }
 
