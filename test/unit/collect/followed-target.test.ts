@@ -1,0 +1,249 @@
+import { readdirSync, readlinkSync, rmSync, symlinkSync } from 'node:fs';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { endNote, FollowedTarget } from '../../../src/collect/followed-target.js';
+import type { TargetKind } from '../../../src/collect/target-name.js';
+import { NoProcessYet, targetSource } from '../../../src/collect/target-sources.js';
+import { CgoprofError } from '../../../src/errors.js';
+import { FakeWorld, mapsLine } from '../../support/fake-world.js';
+import { PRELOADED, recordedProcess } from '../../support/profiled-process.js';
+
+let world: FakeWorld;
+let followed: FollowedTarget | undefined;
+beforeEach(() => {
+  world = new FakeWorld();
+  vi.useFakeTimers({ toFake: ['performance', 'Date'], now: new Date('2026-11-22T03:06:00Z') });
+  symlinkSync('/proc/self', `${world.procRoot}/self`);
+  // What the addon finds behind a descriptor is what it finds in the file.
+  world.readUnknown = (path) => {
+    const segment = deleted.get(readlinkSync(path)) ?? world.segments.get(readlinkSync(path));
+    if (segment === undefined || segment instanceof Error) throw new Error(`no segment behind ${path}`);
+    return segment;
+  };
+});
+afterEach(() => {
+  followed?.close();
+  deleted.clear();
+  vi.useRealTimers();
+  world.remove();
+});
+
+/** What descriptors lead to once a file is gone. */
+const deleted = new Map<string, never>();
+
+/** Removes a segment as `run` does; who holds it has it. */
+function remove(path: string): void {
+  deleted.set(`${path} (deleted)`, world.segments.get(path) as never);
+  world.segments.delete(path);
+  rmSync(path);
+}
+
+function follow(text: string, kind: TargetKind): FollowedTarget {
+  const context = world.context();
+  const source = targetSource(context, world.native, { name: undefined, text, kind });
+  followed = new FollowedTarget(context, world.native, 'api', source);
+  return followed;
+}
+
+let created = 1_700_000_000_000_000_000n;
+
+/** A profiled process with an executable of that name. */
+function profiled(pid: number, program: string, fake: { start?: number; code?: number } = {}): string {
+  created += 1_000_000_000n;
+  const { start = 1 } = fake;
+  const header = { pid, startTimeTicks: BigInt(start), createdUnixNs: created, exePath: `/srv/${program}` };
+  const path = recordedProcess(world, pid, { library: PRELOADED, header, ...fake });
+  rmSync(`${world.procRoot}/${pid}/exe`, { force: true });
+  symlinkSync(`/srv/${program}`, `${world.procRoot}/${pid}/exe`);
+  return path;
+}
+
+const end = (pid: number): void => rmSync(`${world.procRoot}/${pid}`, { recursive: true });
+
+/** Later by so many seconds. */
+const later = (seconds: number): void => void vi.advanceTimersByTime(seconds * 1_000);
+
+const heldSegments = (): string[] =>
+  readdirSync('/proc/self/fd').flatMap((fd) => {
+    try {
+      const link = readlinkSync(`/proc/self/fd/${fd}`);
+      return link.startsWith(world.root) && link.includes('.seg') ? [link] : [];
+    } catch {
+      return [];
+    }
+  });
+
+describe('a pid', () => {
+  it('is one object while its process lives, and another once it has ended, which stays', () => {
+    profiled(10, 'api');
+    const target = follow('10', 'pid');
+    const living = target.current();
+    expect(living).toMatchObject({ livePid: 10, end: undefined });
+    later(60);
+    expect(target.current()).toBe(living);
+    expect(endNote(living)).toBeUndefined();
+    end(10);
+    const ended = target.current();
+    expect(ended).toMatchObject({ livePid: undefined, found: living.found, path: living.path });
+    expect(ended.end).toEqual({ at: new Date('2026-11-22T03:07:00Z'), how: 'died' });
+    later(60);
+    expect(target.current()).toBe(ended);
+    const note =
+      'pid 10 has ended (killed, or by an exit of Go’s own) at 2026-11-22T03:07:00.000Z; this is what its segment holds';
+    expect(endNote(ended)).toBe(note);
+    expect(world.err).toBe(`cgoprof: api: ${note}\n`);
+  });
+
+  it('is not taken for the process that gets it next', () => {
+    const path = profiled(10, 'api', { start: 1 });
+    const target = follow('10', 'pid');
+    const { found } = target.current();
+    remove(path);
+    profiled(10, 'api', { start: 2 });
+    for (let i = 0; i < 3; i++) {
+      expect(target.current()).toMatchObject({ found, livePid: undefined, end: { how: 'died' } });
+      later(2);
+    }
+  });
+
+  it.each([
+    ['Z', 'exited', 'exited'],
+    ['X', 'running', 'died'],
+  ] as const)('of state %s and a segment that says %s: %s', (state, said, how) => {
+    const path = profiled(10, 'api');
+    const target = follow('10', 'pid');
+    target.current();
+    world.setHeader(path, { state: said });
+    world.process(10, { state });
+    expect(target.current().end?.how).toBe(how);
+  });
+
+  it('that executes another program has ended, and is followed into the next program that is profiled', () => {
+    const before = profiled(10, 'api', { code: 4096 });
+    const target = follow('10', 'pid');
+    const { found } = target.current();
+    world.process(10, { code: 8192, maps: '' });
+    expect(target.current()).toMatchObject({ found, livePid: undefined, end: { how: 'executed' } });
+    later(1);
+    expect(target.current().found).toBe(found);
+    remove(before);
+    profiled(10, 'api', { code: 8192 });
+    expect(target.current().found).toBe(found); // Not looked at so soon again.
+    later(1);
+    expect(target.current()).toMatchObject({ livePid: 10, end: undefined });
+    expect(target.current().found).not.toBe(found);
+    expect(heldSegments()).toHaveLength(1);
+  });
+
+  it('that is not there is refused', () => {
+    expect(() => follow('10', 'pid').current()).toThrow(CgoprofError);
+    expect(() => follow('10', 'pid').current()).not.toThrow(NoProcessYet);
+  });
+});
+
+describe('a name', () => {
+  it('is waited for, a look at all processes a second', () => {
+    const target = follow('api', 'pattern');
+    expect(() => target.current()).toThrow('api: no such process runs');
+    profiled(10, 'api');
+    expect(() => target.current()).toThrow(NoProcessYet);
+    later(1);
+    expect(target.current()).toMatchObject({ livePid: 10 });
+    expect(world.err).toBe('cgoprof: api: pid 10 is served now\n');
+  });
+
+  it('goes on to the next process of that name, and holds no segment but the last', () => {
+    const target = follow('api', 'pattern');
+    for (let pid = 10; pid < 30; pid++) {
+      const path = profiled(pid, 'api');
+      later(1);
+      expect(target.current()).toMatchObject({ livePid: pid });
+      end(pid);
+      expect(target.current()).toMatchObject({ livePid: undefined, found: { header: { pid } } });
+      remove(path);
+      expect(world.native.readSegment(target.current().path).header.pid).toBe(pid);
+      expect(heldSegments()).toHaveLength(1);
+    }
+    target.close();
+    expect(heldSegments()).toEqual([]);
+  });
+
+  it('goes on to the next at once, when that runs already', () => {
+    profiled(10, 'api');
+    const target = follow('api', 'pattern');
+    expect(target.current()).toMatchObject({ livePid: 10 });
+    profiled(11, 'api');
+    expect(target.current()).toMatchObject({ livePid: 10 });
+    end(10);
+    expect(target.current()).toMatchObject({ livePid: 11 });
+  });
+
+  it('of several processes is the newest, which is said once', () => {
+    profiled(12, 'api');
+    profiled(10, 'api');
+    profiled(11, 'other');
+    const target = follow('api', 'pattern');
+    expect(target.current().livePid).toBe(10);
+    target.current();
+    expect(world.err).toBe('cgoprof: api: 2 profiled processes match; taking the newest, pid 10\n');
+  });
+
+  it('is not a child that is still its parent, with the segment of that', () => {
+    const path = profiled(10, 'api');
+    const line = PRELOADED + mapsLine(path, 5);
+    world.process(11, { maps: line, parent: 10 });
+    symlinkSync('/srv/api', `${world.procRoot}/11/exe`);
+    const target = follow('api', 'pattern');
+    expect(target.current().livePid).toBe(10);
+    end(10);
+    later(2);
+    expect(target.current()).toMatchObject({ livePid: undefined, end: { how: 'died' } });
+  });
+
+  it('of processes that are not profiled says why', () => {
+    world.process(10, { maps: '' });
+    symlinkSync('/srv/api (deleted)', `${world.procRoot}/10/exe`);
+    const target = follow('a?i', 'pattern');
+    expect(() => target.current()).toThrow(
+      'a?i: no process of it is profiled: pid 10: not profiled: libcgoprof.so is not loaded in it',
+    );
+  });
+});
+
+describe('a segment file', () => {
+  it('of a dead process has ended before, and has no next', () => {
+    const path = world.segment('10-1.seg', { exePath: '/srv/api' });
+    const target = follow(path, 'file');
+    expect(target.current().end).toEqual({ at: undefined, how: 'died' });
+    expect(world.err).toContain('has ended (killed, or by an exit of Go’s own) before it was served; this is');
+    profiled(10, 'api');
+    later(2);
+    expect(target.current()).toMatchObject({ livePid: undefined });
+  });
+
+  it('of a living one is followed to its end', () => {
+    const path = profiled(10, 'api');
+    const target = follow(path, 'file');
+    expect(target.current().livePid).toBe(10);
+    end(10);
+    expect(target.current()).toMatchObject({ livePid: undefined, end: { how: 'died' } });
+  });
+
+  it('that is replaced between the look and the opening is not held', () => {
+    const path = world.segment('10-1.seg');
+    const { native } = world;
+    const other = { ...native.readSegmentHeader(path), createdUnixNs: 5n };
+    const swapped = {
+      ...native,
+      readSegmentHeader: (name: string) => (name === path ? native.readSegmentHeader(name) : other),
+    };
+    const context = world.context();
+    const target = new FollowedTarget(
+      context,
+      swapped,
+      'api',
+      targetSource(context, swapped, { name: undefined, text: path, kind: 'file' }),
+    );
+    expect(() => target.current()).toThrow(`${path}: was replaced while it was looked at`);
+    expect(heldSegments()).toEqual([]);
+  });
+});
