@@ -1,0 +1,140 @@
+import { afterEach, expect, test } from 'vitest';
+import { Upstream } from '../../../src/collect/upstream.js';
+import { cProfile } from '../../../src/merge/c-profile.js';
+import type { Segment } from '../../../src/native-binding.js';
+import { Exchange } from '../../../src/serve/exchange.js';
+import type { ServedTarget } from '../../../src/serve/served-target.js';
+import { answerSymbol } from '../../../src/serve/symbol.js';
+import type { ResolvedLocation } from '../../../src/symbolize/symbolize-segment.js';
+import { serve as serveHttp, type TestServer } from '../../support/http-server.js';
+import { LIBRARY, MAIN, sourceLine, symbolizedSegment } from '../../support/segment-fixture.js';
+
+const closers: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0)) await close();
+});
+
+const LEAK = MAIN.textStart + 15n;
+const hex = (address: bigint) => `0x${address.toString(16)}`;
+
+/** What the modules know beside the stacks: by run-time address, inside the call. */
+type Known = ReadonlyMap<bigint, ResolvedLocation>;
+
+/** A target with one stack, of `leak` at LEAK. */
+function targetOf(known: Known, upstream?: Upstream): ServedTarget {
+  const symbolized = symbolizedSegment({ buckets: [{ allocs: 1, allocBytes: 7, stack: ['leak@/src/leak.c:7'] }] });
+  const part = { target: {}, symbolized, c: cProfile(symbolized, { showPlumbing: false }) };
+  const namesFor = async (_: unknown, segment: Segment) => {
+    const locations = new Map<number, Map<bigint, ResolvedLocation>>();
+    for (const { frames, frameModules } of segment.buckets) {
+      for (const [i, pc] of frames.entries()) {
+        const id = frameModules[i] ?? 0;
+        const ofModule = locations.get(id) ?? new Map<bigint, ResolvedLocation>();
+        locations.set(id, ofModule.set(pc, known.get(pc - 1n) ?? { lines: [], isGo: false }));
+      }
+    }
+    return { segment, locations };
+  };
+  return { cPart: async () => part, namesFor, upstream } as unknown as ServedTarget;
+}
+
+async function ask(target: ServedTarget, query: string, body?: string) {
+  const server = await serveHttp((request, response) => {
+    const url = new URL(`http://localhost${request.url}`);
+    const exchange = new Exchange(request, response, url, url.pathname);
+    answerSymbol(exchange, target).catch((error: unknown) => exchange.fail(error));
+  });
+  closers.push(() => server.close());
+  const response = await fetch(
+    `${server.url}/debug/pprof/symbol${query}`,
+    body === undefined ? {} : { method: 'POST', body },
+  );
+  return { status: response.status, type: response.headers.get('content-type'), text: await response.text() };
+}
+
+async function service(answer: (search: string) => string | undefined): Promise<TestServer & { upstream: Upstream }> {
+  const server = await serveHttp((request, response) => {
+    const text = answer(new URL(request.url ?? '', 'http://localhost').search.slice(1));
+    response.writeHead(text === undefined ? 404 : 200, { 'content-type': 'text/plain' });
+    response.end(text);
+  });
+  closers.push(() => server.close());
+  return { ...server, upstream: new Upstream(server.url) };
+}
+
+const lines = (...rest: readonly string[]) => ['num_symbols: 1', ...rest, ''].join('\n');
+
+test('the question is the query, or the body of a POST', async () => {
+  const target = targetOf(new Map());
+  const found = lines(`${hex(LEAK)} leak`);
+  expect(await ask(target, `?${hex(LEAK)}`)).toEqual({ status: 200, type: 'text/plain; charset=utf-8', text: found });
+  expect((await ask(target, `?${hex(MAIN.imageStart)}`, hex(LEAK))).text).toBe(found);
+  expect((await ask(target, '')).text).toBe(lines());
+});
+
+test('each address has its line, in order; what is none, or nobody’s, has none', async () => {
+  const address = `${LEAK}`;
+  const { text } = await ask(targetOf(new Map()), `?junk+0+${address}++0xdead0000+${hex(LEAK + 1n)}+${address}`);
+  expect(text).toBe(lines(`${hex(LEAK)} leak`, `${hex(LEAK + 1n)} leak`, `${hex(LEAK)} leak`));
+});
+
+test('what is in no stack is looked for in the modules', async () => {
+  const go = MAIN.textStart + 0x1000n;
+  const wrapper = MAIN.textStart + 0x2000n;
+  const [c, unknown] = [LIBRARY.textStart + 0x100n, LIBRARY.textStart + 0x200n];
+  const known: Known = new Map([
+    [go, { lines: [sourceLine('main.f[go.shape.int]@/f.go:7'), sourceLine('main.outer@/f.go:11')], isGo: true }],
+    [wrapper, { lines: [], isGo: true }],
+    [c, { lines: [sourceLine('inner@/a.c:7'), sourceLine('outer@/a.c:11')], isGo: false }],
+  ]);
+  const { text } = await ask(targetOf(known), `?${[go, wrapper, c, unknown, LIBRARY.imageStart].map(hex).join('+')}`);
+  expect(text).toBe(lines(`${hex(go)} main.f[...]`, `${hex(c)} inner`, `${hex(unknown)} [libleak.so.1+0x1200]`));
+});
+
+test('what may be Go’s, and is not found, is asked of the service; what lies nowhere is not', async () => {
+  const wrapper = MAIN.textStart + 0x2000n;
+  const known: Known = new Map([[wrapper, { lines: [], isGo: true }]]);
+  const { upstream, requests } = await service((search) => `num_symbols: 1\n${search.split('+')[1]} main.T.M-fm\n`);
+  const { text } = await ask(targetOf(known, upstream), `?${hex(LEAK)}+0xdead0000+${hex(wrapper)}+0x4100000000000000`);
+  expect(text).toBe(lines(`${hex(LEAK)} leak`, `${hex(wrapper)} main.T.M-fm`));
+  expect(requests).toEqual([`/debug/pprof/symbol?0xdead0000+${hex(wrapper)}`]);
+});
+
+test('a service that does not answer keeps no other name back, and is asked once', async () => {
+  const { upstream, requests } = await service(() => undefined);
+  const strangers = Array.from({ length: 500 }, (_, i) => hex(0xdead0000n + BigInt(i)));
+  const { text } = await ask(targetOf(new Map(), upstream), '', [hex(LEAK), ...strangers].join('+'));
+  expect(text).toBe(lines(`${hex(LEAK)} leak`));
+  expect(requests).toHaveLength(1);
+});
+
+test('a service is asked about so many addresses at the most, in requests that any server takes', async () => {
+  const { upstream, requests } = await service(() => 'num_symbols: 1\n');
+  const strangers = Array.from({ length: 20_000 }, (_, i) => hex(0xdead0000n + BigInt(i)));
+  await ask(targetOf(new Map(), upstream), '', strangers.join('+'));
+  expect(requests).toHaveLength(50);
+  expect(Math.max(...requests.map(({ length }) => length))).toBeLessThan(4096);
+});
+
+test('a name is one line', async () => {
+  const address = LIBRARY.textStart + 0x100n;
+  const known: Known = new Map([[address, { lines: [{ ...sourceLine(''), name: 'evil\n0x1 forged' }], isGo: false }]]);
+  expect((await ask(targetOf(known), `?${hex(address)}`)).text).toBe(lines(`${hex(address)} evil 0x1 forged`));
+});
+
+test('a word as long as Go’s buffer ends the question', async () => {
+  const { text } = await ask(targetOf(new Map()), '', `${hex(LEAK)}+${'1'.repeat(4096)}+${hex(LEAK)}`);
+  expect(text).toBe(lines(`${hex(LEAK)} leak`, 'reading request: bufio: buffer full'));
+  const shorter = await ask(targetOf(new Map()), '', `${hex(LEAK)}+${'1'.repeat(4095)}+${hex(LEAK)}`);
+  expect(shorter.text).toBe(lines(`${hex(LEAK)} leak`, `${hex(LEAK)} leak`));
+});
+
+test('a question too long is refused, and a long one answered', async () => {
+  const target = targetOf(new Map());
+  const most = await ask(target, '', Array.from({ length: 100_000 }, () => hex(LEAK)).join('+'));
+  expect([most.status, most.text.split('\n').length]).toEqual([200, 100_002]);
+  const more = await ask(target, '', Array.from({ length: 100_001 }, () => '1').join('+'));
+  expect([more.status, more.text]).toEqual([413, 'cgoprof: symbol: more than 100000 addresses\n']);
+  const longer = await ask(target, '', 'x'.repeat(2 ** 21 + 1));
+  expect([longer.status, longer.text]).toEqual([413, 'cgoprof: symbol: more than 2097152 bytes of addresses\n']);
+});
