@@ -1,0 +1,108 @@
+import { describe, expect, it } from 'vitest';
+import { type IndexView, indexPage } from '../../../src/serve/index-page.js';
+import { segmentHeader } from '../../support/segment-fixture.js';
+
+const NOTHING = { objects: 0, bytes: 0 };
+const counts = (sites: number, sitesInUse: number, bytes: number | bigint) => ({
+  sites,
+  sitesInUse,
+  buckets: sites + 2,
+  allocated: NOTHING,
+  inUse: { objects: 1, bytes },
+});
+const VIEW: IndexView = {
+  target: 'api',
+  targets: ['api'],
+  c: { header: segmentHeader(), counts: counts(31, 7, 101_909), notes: [] },
+  go: { counts: counts(211, 13, 2n ** 60n), rate: 524_288 },
+  listed: [
+    { name: 'allocs', count: 999, description: 'as Go has it' },
+    { name: 'goroutine', count: 5, description: 'Stack traces' },
+    { name: 'heap', count: 999, description: 'as Go has it' },
+  ],
+};
+
+/** Count and link of every row, by name. */
+const rows = (page: string) =>
+  Object.fromEntries(
+    [...page.matchAll(/<tr><td>(\d+)<\/td><td><a href='([^']*)'>([^<]*)<\/a><\/td><\/tr>/g)].map(
+      ([, count, href, name]) => [name, [Number(count), href]],
+    ),
+  );
+/** The cells of a side of the memory table. */
+const cells = (page: string, side: string) =>
+  new RegExp(`<th scope="row">${side}</th>(.*)</tr>`).exec(page)?.[1]?.replace(/<\/?td[^>]*>/g, '|');
+
+it('heap counts what holds memory now and allocs what ever did, on both sides, whatever the service says', () => {
+  const page = indexPage(VIEW);
+  expect(rows(page)).toEqual({
+    allocs: [31 + 211, 'allocs?debug=1'],
+    cmdline: [0, 'cmdline?debug=1'],
+    goroutine: [5, 'goroutine?debug=1'],
+    heap: [7 + 13, 'heap?debug=1'],
+    symbol: [0, 'symbol?debug=1'],
+  });
+  expect(page).not.toContain('999');
+  expect(page).not.toContain('as Go has it');
+  expect(cells(page, 'C')).toBe('|7||101909 (99.5 KiB)||31|');
+  expect(cells(page, 'Go')).toBe('|13||1152921504606846976 (1048576 TiB)||211|');
+  expect(page).toContain('This number only grows: its growth is no leak.');
+  expect(page).toContain('one for each call stack and size of block: 213.');
+  expect(page).toContain('C’s bytes are exact: every allocation is recorded.');
+  expect(page).toContain('Go’s bytes are an estimate from samples, one in about 512 KiB.');
+});
+
+describe('what is missing is said, and the rest is there', () => {
+  const missing = { missing: 'not <there>' };
+
+  it('the Go side', () => {
+    const page = indexPage({ ...VIEW, go: missing, listed: missing });
+    expect(rows(page)).toMatchObject({ heap: [7, 'heap?debug=1'], allocs: [31, 'allocs?debug=1'] });
+    expect(rows(page)).not.toHaveProperty('goroutine');
+    expect(page).not.toContain('goroutine?debug=2');
+    expect(cells(page, 'Go')).toBe('|missing: not &lt;there&gt;|');
+    expect(page).toContain('The service’s own profiles are not listed: not &lt;there&gt;');
+    expect(page).not.toContain('Go tells');
+  });
+
+  it('the C side', () => {
+    const page = indexPage({ ...VIEW, c: missing });
+    expect(rows(page)).toMatchObject({ heap: [13, 'heap?debug=1'], goroutine: [5, 'goroutine?debug=1'] });
+    expect(cells(page, 'C')).toBe('|missing: not &lt;there&gt;|');
+  });
+});
+
+it('what the process and the service say is text', () => {
+  const script = '<script>alert(1)</script>';
+  const header = segmentHeader({ exePath: `/srv/${script}` });
+  const listed = [{ name: `a'>${script}`, count: 1, description: script }];
+  const page = indexPage({ ...VIEW, target: script, c: { header, counts: counts(1, 1, 1), notes: [script] }, listed });
+  expect(page).not.toContain('<script');
+  expect(page.match(/&lt;script&gt;/g)).toHaveLength(7); // title, name, program, note, row, list: name and description
+});
+
+it('the name of a profile leads nowhere but to that profile', () => {
+  const names = ['//elsewhere.example/x', 'javascript:alert(1)', 'example.org/pool.lent', 'a b?c#d'];
+  const listed = names.map((name) => ({ name, count: 1, description: '' }));
+  for (const [name, [, href]] of Object.entries(rows(indexPage({ ...VIEW, listed })))) {
+    const { origin, pathname, search } = new URL(`${href}`, 'http://127.0.0.1:6061/p/api/debug/pprof/');
+    expect([origin, search]).toEqual(['http://127.0.0.1:6061', '?debug=1']);
+    expect(decodeURIComponent(pathname)).toBe(`/p/api/debug/pprof/${name}`);
+  }
+});
+
+it('several targets lead to each other', () => {
+  const page = indexPage({ ...VIEW, targets: ['api', 'worker.2'] });
+  expect(page).toContain('<li><a href="/p/worker.2/debug/pprof/">worker.2</a></li>');
+  expect(page).not.toContain('/p/api/');
+});
+
+it('what was there before an attach is of no site', () => {
+  const header = segmentHeader({ attachments: 1, beforeAttachBytes: 3 * 2 ** 20 });
+  const page = indexPage({
+    ...VIEW,
+    c: { header, counts: counts(1, 1, 1), notes: ['pid 4321: attached at some time'] },
+  });
+  expect(page).toContain('C had 3 MiB in use before cgoprof was attached');
+  expect(page).toContain('<p class="note">pid 4321: attached at some time</p>');
+});
