@@ -23,10 +23,10 @@ const VIEW: IndexView = {
 };
 
 /** Count and link of every row, by name. */
-const rows = (page: string) =>
+const rows = (page: string): Record<string, readonly [count: number, href: string]> =>
   Object.fromEntries(
     [...page.matchAll(/<tr><td>(\d+)<\/td><td><a href='([^']*)'>([^<]*)<\/a><\/td><\/tr>/g)].map(
-      ([, count, href, name]) => [name, [Number(count), href]],
+      ([, count, href = '', name]) => [name, [Number(count), href]],
     ),
   );
 /** The cells of a side of the memory table. */
@@ -85,7 +85,7 @@ it('the name of a profile leads nowhere but to that profile', () => {
   const names = ['//elsewhere.example/x', 'javascript:alert(1)', 'example.org/pool.lent', 'a b?c#d'];
   const listed = names.map((name) => ({ name, count: 1, description: '' }));
   for (const [name, [, href]] of Object.entries(rows(indexPage({ ...VIEW, listed })))) {
-    const { origin, pathname, search } = new URL(`${href}`, 'http://127.0.0.1:6061/p/api/debug/pprof/');
+    const { origin, pathname, search } = new URL(href, 'http://127.0.0.1:6061/p/api/debug/pprof/');
     expect([origin, search]).toEqual(['http://127.0.0.1:6061', '?debug=1']);
     expect(decodeURIComponent(pathname)).toBe(`/p/api/debug/pprof/${name}`);
   }
