@@ -49,7 +49,7 @@ export async function answerPprof(
 ): Promise<void> {
   const name = unescaped(path);
   if (!isAllowed(exchange, name)) return refuseMethod(exchange);
-  // Go's mux has no such names either: part of a path that is a slash in disguise, or leads upwards.
+  // Neither has Go a profile by a name that a service can take for another path.
   if (name === undefined || !isPageName(name)) throw new HttpError(404, 'Unknown profile');
   const answer = ANSWERS.get(name);
   if (answer !== undefined) return answer(exchange, target, targets);

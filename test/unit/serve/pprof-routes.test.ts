@@ -1,0 +1,79 @@
+// What net/http/pprof answers itself is compared in test/e2e/serve-protocol.test.ts; here is what has no service to compare.
+import { expect, onTestFinished, test } from 'vitest';
+import { Upstream } from '../../../src/collect/upstream.js';
+import { CgoprofError } from '../../../src/errors.js';
+import { Exchange } from '../../../src/serve/exchange.js';
+import { answerPprof, answerWithoutSlash } from '../../../src/serve/pprof-routes.js';
+import type { ServedTarget } from '../../../src/serve/served-target.js';
+import { serve } from '../../support/http-server.js';
+
+/** A target of which only that much is there. */
+function target(parts: Partial<ServedTarget> = {}): ServedTarget {
+  return parts as ServedTarget;
+}
+
+/** Answers one request below /debug/pprof/. */
+async function ask(path: string, served: ServedTarget, init: RequestInit = {}): Promise<Response> {
+  const server = await serve((request, response) => {
+    const url = new URL(`http://localhost${request.url}`);
+    const exchange = new Exchange(request, response, url, url.pathname);
+    answerPprof(exchange, served, url.pathname.slice(1), [served]).catch((error: unknown) => exchange.fail(error));
+  });
+  onTestFinished(() => server.close());
+  return fetch(`${server.url}/${path}`, init);
+}
+
+test.each(['goroutine', 'profile', 'trace?seconds=1', 'example.org/pool.lent', 'heap/', 'a%2fb', 'a%252fb', 'x%5cy'])(
+  'without a service there is no %s',
+  async (path) => {
+    const response = await ask(path, target());
+    expect([response.status, await response.text(), response.headers.get('x-go-pprof')]).toEqual([
+      404,
+      'Unknown profile\n',
+      '1',
+    ]);
+  },
+);
+
+test.each(['heap/', 'a%2f..%2f..%2fsecret', 'a%2f', '%2fa', 'a%252fb', 'x%5c..%5cy', 'a%3fb', 'a%0ab', 'goroutine%2f'])(
+  'a service is not asked for %s',
+  async (path) => {
+    const service = await serve((_, response) => void response.end('asked'));
+    onTestFinished(() => service.close());
+    const response = await ask(path, target({ upstream: new Upstream(service.url) }));
+    expect([response.status, service.requests]).toEqual([404, []]);
+  },
+);
+
+test.each(['POST', 'PUT', 'DELETE', 'OPTIONS'])('nothing is %sed', async (method) => {
+  const response = await ask('heap', target(), { method });
+  expect([response.status, response.headers.get('allow'), await response.text()]).toEqual([
+    405,
+    'GET, HEAD',
+    'Method Not Allowed\n',
+  ]);
+});
+
+test('the folder is sent to its slash with its query, which is no markup in the page that says so', async () => {
+  const server = await serve((request, response) => {
+    const url = new URL(`http://localhost${request.url}`);
+    answerWithoutSlash(new Exchange(request, response, url, url.pathname));
+  });
+  onTestFinished(() => server.close());
+  const response = await fetch(`${server.url}/p/api/debug/pprof?a=1&b="<i>'`, { redirect: 'manual' });
+  expect([response.status, response.headers.get('location')]).toEqual([307, '/p/api/debug/pprof/?a=1&b=%22%3Ci%3E%27']);
+  expect(await response.text()).toBe(
+    '<a href="/p/api/debug/pprof/?a=1&amp;b=%22%3Ci%3E%27">Temporary Redirect</a>.\n\n',
+  );
+});
+
+test('the command line is what the kernel knows, where the service says nothing', async () => {
+  const upstream = new Upstream('http://127.0.0.1:6060');
+  upstream.open = () => Promise.reject(new CgoprofError({ what: 'service', why: 'connection refused' }));
+  const words = () => Buffer.from('./server\0-port\0');
+  for (const served of [target({ commandLine: words }), target({ upstream, commandLine: words })]) {
+    const response = await ask('cmdline', served);
+    expect([response.status, response.headers.get('content-type')]).toEqual([200, 'text/plain; charset=utf-8']);
+    expect(await response.text()).toBe('./server\0-port\0');
+  }
+});
