@@ -3,13 +3,15 @@
 // functions.
 import { execFileSync } from 'node:child_process';
 import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { formatBytes } from '../../src/present/units.js';
 import { Workshop } from '../support/cgoprof.js';
+import { rawSamples } from '../support/go-pprof.js';
 import { buildTargetAside } from '../support/profiled-target.js';
-import { CHROMIUM, launchBrowser, openPage, startServe } from '../support/served-page.js';
+import { CHROMIUM, launchBrowser, openPage } from '../support/served-page.js';
+import { ServingTool } from '../support/served-tool.js';
 import { Service } from '../support/service.js';
-import { siteOf } from '../support/sites.js';
+import { allInUse, samplesAt, siteOf, total } from '../support/sites.js';
 
 const HELD = siteOf('service', 'held');
 
@@ -43,7 +45,7 @@ describe.skipIf(CHROMIUM === undefined)('the live page (needs Chromium)', () => 
 
   it('shows what C, Go and the process hold, and what changes, as it changes', async () => {
     const service = await startService();
-    const { url } = await startServe(shop, [`${service.pid}`, '--go', service.url]);
+    const { url } = await ServingTool.start(shop, `${service.pid}`, '--go', service.url);
     const { page, complaints } = await openPage(browser, url);
 
     await rowOf(page, 'hold').waitFor();
@@ -67,7 +69,7 @@ describe.skipIf(CHROMIUM === undefined)('the live page (needs Chromium)', () => 
 
   it('leads to the profiles, which are there', async () => {
     const service = await startService();
-    const { url } = await startServe(shop, [`${service.pid}`, '--go', service.url]);
+    const { url } = await ServingTool.start(shop, `${service.pid}`, '--go', service.url);
     const { page } = await openPage(browser, url);
 
     await page.getByText(`go tool pprof ${url}/debug/pprof/heap`, { exact: true }).waitFor();
@@ -78,12 +80,12 @@ describe.skipIf(CHROMIUM === undefined)('the live page (needs Chromium)', () => 
     ]);
     const file = shop.path('downloaded.pb.gz');
     await download.saveAs(file);
-    expect(execFileSync('go', ['tool', 'pprof', '-top', file], { encoding: 'utf8' })).toMatch(/ hold$/m);
+    expect(total(samplesAt(rawSamples(file), HELD))).toEqual(allInUse(HELD));
   });
 
   it('says that the process has ended, and shows what it held last', async () => {
     const service = await startService();
-    const { url } = await startServe(shop, [`${service.pid}`, '--go', service.url]);
+    const { url } = await ServingTool.start(shop, `${service.pid}`, '--go', service.url);
     const { page, complaints } = await openPage(browser, url);
     await rowOf(page, 'hold').waitFor();
     service.tell('abort');
@@ -94,10 +96,20 @@ describe.skipIf(CHROMIUM === undefined)('the live page (needs Chromium)', () => 
     expect(complaints).toEqual([]);
   });
 
+  /** Where it was before. */
+  async function serveAgain(url: string, args: readonly string[]): Promise<void> {
+    const again = new ServingTool(shop.start(['serve', ...args, '--listen', new URL(url).host]));
+    onTestFinished(async () => {
+      again.tool.destroy();
+      await again.tool.finished;
+    });
+    await again.listening();
+  }
+
   it('says that the server is gone, keeps what it knew, and goes on when it is back', async () => {
     const service = await startService();
     const args = [`${service.pid}`, '--go', service.url];
-    const first = await startServe(shop, args);
+    const first = await ServingTool.start(shop, ...args);
     const { page } = await openPage(browser, first.url);
     await rowOf(page, 'hold').waitFor();
     first.tool.destroy();
@@ -105,14 +117,14 @@ describe.skipIf(CHROMIUM === undefined)('the live page (needs Chromium)', () => 
 
     await page.getByRole('status').filter({ hasText: 'does not answer' }).waitFor();
     expect((await cellsOf(page, 'hold'))[1]).toBe(formatBytes(HELD.bytes));
-    await startServe(shop, args, Number(new URL(first.url).port));
+    await serveAgain(first.url, args);
     await page.getByRole('status').filter({ hasText: 'Recording.' }).waitFor();
   });
 
   it('shows several processes by their names, one at a time', async () => {
     const [one, other] = [await startService(), await startService()];
     await other.obey('grow');
-    const { url } = await startServe(shop, [`one=${one.pid}`, `other=${other.pid}`]);
+    const { url } = await ServingTool.start(shop, `one=${one.pid}`, `other=${other.pid}`);
     const { page, complaints } = await openPage(browser, url);
 
     const picker = page.getByRole('navigation', { name: 'Processes' });
@@ -130,7 +142,7 @@ describe.skipIf(CHROMIUM === undefined)('the live page (needs Chromium)', () => 
     const evil = shop.compile('evil', EVIL, ['-g0']);
     execFileSync('objcopy', ['--redefine-sym', `hold_all=${name}`, evil]);
     const service = await Service.run(shop, ['--rate', '1', '--profile', 'evil'], [evil]);
-    const { url } = await startServe(shop, [`${service.pid}`]);
+    const { url } = await ServingTool.start(shop, `${service.pid}`);
     const { page, complaints } = await openPage(browser, url, { viewport: PHONE });
 
     expect((await cellsOf(page, name))[1]).toBe(formatBytes(13 * 997));
@@ -144,7 +156,7 @@ describe.skipIf(CHROMIUM === undefined)('the live page (needs Chromium)', () => 
       'is all in view and can be read: %s',
       async (size, viewport) => {
         const service = await startService();
-        const { url } = await startServe(shop, [`${service.pid}`, '--go', service.url]);
+        const { url } = await ServingTool.start(shop, `${service.pid}`, '--go', service.url);
         const { page } = await openPage(browser, url, { viewport, colorScheme });
         await rowOf(page, 'hold').waitFor();
         await page.getByText('The last hour as a table').click();
@@ -165,7 +177,7 @@ describe.skipIf(CHROMIUM === undefined)('the live page (needs Chromium)', () => 
 
   it('can be used by keyboard, and shows where one is', async () => {
     const service = await startService();
-    const { url } = await startServe(shop, [`${service.pid}`, '--go', service.url]);
+    const { url } = await ServingTool.start(shop, `${service.pid}`, '--go', service.url);
     const { page } = await openPage(browser, url);
     await rowOf(page, 'hold').waitFor();
 
@@ -183,7 +195,7 @@ describe.skipIf(CHROMIUM === undefined)('the live page (needs Chromium)', () => 
 
   it('can be heard: landmarks, headings, a chart in words, a table of rows', async () => {
     const service = await startService();
-    const { url } = await startServe(shop, [`${service.pid}`, '--go', service.url]);
+    const { url } = await ServingTool.start(shop, `${service.pid}`, '--go', service.url);
     const { page } = await openPage(browser, url, { viewport: PHONE });
     await rowOf(page, 'hold').waitFor();
 

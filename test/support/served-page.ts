@@ -1,12 +1,11 @@
 /**
- * `cgoprof serve`, and a browser that looks at what it shows: headless Chromium, in which nothing may go wrong and which
- * may ask nobody else.
+ * A browser that looks at the page of `cgoprof serve`: headless Chromium, in which nothing may go wrong and which may ask
+ * nobody else.
  */
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import { expect, onTestFinished } from 'vitest';
-import type { RunningTool, Workshop } from './cgoprof.js';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome'];
 
@@ -27,32 +26,6 @@ export function launchBrowser(): Promise<Browser> {
   const executablePath = CHROMIUM ?? 'chromium';
   // Its sandbox is not for root.
   return chromium.launch({ executablePath, args: process.getuid?.() === 0 ? ['--no-sandbox'] : [] });
-}
-
-export interface Served {
-  readonly url: string;
-  readonly tool: RunningTool;
-}
-
-/** Starts `cgoprof serve ARGS`, until the test is over. @param port 0: any */
-export async function startServe(shop: Workshop, args: readonly string[], port = 0): Promise<Served> {
-  const tool = shop.start(['serve', ...args, '--listen', `127.0.0.1:${port}`]);
-  onTestFinished(async () => {
-    tool.destroy();
-    await tool.finished;
-  });
-  const listening = new Promise<string>((resolve) => {
-    let said = '';
-    tool.process.stderr?.on('data', (text: string) => {
-      said += text;
-      const url = /listening on (http:\/\/[\d.]+:\d+)/.exec(said)?.[1];
-      if (url !== undefined) resolve(url);
-    });
-  });
-  const ended = tool.finished.then(({ stderr }) => {
-    throw new Error(`serve ended: ${stderr}`);
-  });
-  return { url: await Promise.race([listening, ended]), tool };
 }
 
 export interface OpenPage {
