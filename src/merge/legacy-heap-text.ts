@@ -45,9 +45,8 @@ function fromGo({ inUse, allocated, stack, comments }: GoTextRecord, rate: numbe
   };
 }
 
-function fromSample({ locationId, value }: Sample, frames: TextFrames): TextRecord {
+function fromSample({ value }: Sample, stack: readonly TextFrame[]): TextRecord {
   const [objects = 0, bytes = 0, inUseObjects = 0, inUseBytes = 0] = value.map(int64);
-  const stack = frames.stack(locationId);
   const isUncounted = (objects === 0 && bytes !== 0) || (inUseObjects === 0 && inUseBytes !== 0);
   return {
     inUse: counted(inUseObjects, inUseBytes),
@@ -136,9 +135,9 @@ export interface HeapTextParts {
 export function legacyHeapText(parts: HeapTextParts): string {
   const { go, profiles } = parts;
   const records = (go?.records ?? []).map((record) => fromGo(record, go?.rate ?? 0));
+  const frames = new TextFrames(profiles);
   for (const profile of profiles) {
-    const frames = new TextFrames(profile);
-    for (const sample of profile.sample) records.push(fromSample(sample, frames));
+    for (const sample of profile.sample) records.push(fromSample(sample, frames.stack(profile, sample)));
   }
   const sign = go !== undefined && isDescending(go) ? -1 : 1;
   records.sort((a, b) => sign * compareInt64(a.inUse[1], b.inUse[1]));

@@ -5,7 +5,7 @@
  * Addresses are inside the call (return address - 1), as in a profile's locations; `go tool pprof` subtracts the 1 itself
  * and asks for what is left.
  */
-import type { Line, Location, Profile, Function as ProfileFunction } from 'pprof-format';
+import type { Line, Location, Mapping, Profile, Function as ProfileFunction, Sample } from 'pprof-format';
 import { PSEUDO_FRAMES } from './c-profile.js';
 import { type Int64, int64, uint64 } from './int64.js';
 
@@ -88,23 +88,55 @@ export function printedGoName(name: string): string {
   return first <= 0 || last <= first ? name : `${name.slice(0, first)}[...]${name.slice(last + 1)}`;
 }
 
-/** Frames of one profile, by location and by address. */
-export class TextFrames {
-  readonly #byLocation = new Map<Int64, TextFrame[]>();
-  readonly #byAddress = new Map<bigint, { readonly frame: TextFrame; readonly identity: string }>();
+/** One profile's tables. */
+class ProfileTables {
   readonly #functions: ReadonlyMap<Int64, ProfileFunction>;
+  readonly #mappings: ReadonlyMap<Int64, Mapping>;
 
   constructor(private readonly profile: Profile) {
     this.#functions = new Map(profile.function.map((fn) => [int64(fn.id), fn]));
-    for (const location of profile.location) {
-      const frames = location.line.flatMap((line) => this.#frame(location, line) ?? []);
-      this.#byLocation.set(int64(location.id), frames);
+    this.#mappings = new Map(profile.mapping.map((mapping) => [int64(mapping.id), mapping]));
+  }
+
+  /** Name and place of a line. */
+  line({ functionId, line }: Line): { readonly name: string; readonly place: string } {
+    const fn = this.#functions.get(int64(functionId));
+    const file = this.#text(fn?.filename);
+    const name = this.#text(fn?.name);
+    // C++ has brackets in names, too.
+    return { name: file.endsWith('.go') ? printedGoName(name) : name, place: file === '' ? '' : `${file}:${line}` };
+  }
+
+  /** What a location is in. */
+  image({ mappingId }: Location): string {
+    const mapping = this.#mappings.get(int64(mappingId));
+    return this.#text(mapping?.buildId) || this.#text(mapping?.filename);
+  }
+
+  #text(index: number | bigint | undefined): string {
+    return this.profile.stringTable.strings[Number(index ?? 0)] ?? '';
+  }
+}
+
+/** Frames of profiles of one process, by location and by address. */
+export class TextFrames {
+  readonly #byLocation = new Map<Profile, Map<Int64, TextFrame[]>>();
+  readonly #byAddress = new Map<bigint, { readonly frame: TextFrame; readonly image: string }>();
+
+  /** @param profiles In an order that is always the same: addresses depend on it. */
+  constructor(profiles: readonly Profile[]) {
+    for (const profile of profiles) {
+      const tables = new ProfileTables(profile);
+      const framesOf = (location: Location) =>
+        location.line.flatMap((line) => this.#frame(tables, location, line) ?? []);
+      this.#byLocation.set(profile, new Map(profile.location.map((one) => [int64(one.id), framesOf(one)])));
     }
   }
 
-  /** @param ids Of locations, leaf first. */
-  stack(ids: readonly (number | bigint)[]): TextFrame[] {
-    return ids.flatMap((id) => this.#byLocation.get(int64(id)) ?? []);
+  /** Leaf first. */
+  stack(profile: Profile, { locationId }: Sample): TextFrame[] {
+    const frames = this.#byLocation.get(profile);
+    return locationId.flatMap((id) => frames?.get(int64(id)) ?? []);
   }
 
   /** Of the frame at an address; else of the one whose call returns to it. Fit for the reader of a text. */
@@ -114,32 +146,19 @@ export class TextFrames {
   }
 
   /** Undefined beyond the 64th at one address. */
-  #frame({ address, mappingId }: Location, { functionId, line }: Line): TextFrame | undefined {
-    const text = (index: number | bigint | undefined) => this.profile.stringTable.strings[Number(index ?? 0)] ?? '';
-    const fn = this.#functions.get(int64(functionId));
-    const file = text(fn?.filename);
-    const name = printedIfGo(text(fn?.name), file);
+  #frame(tables: ProfileTables, location: Location, line: Line): TextFrame | undefined {
+    const { name, place } = tables.line(line);
+    const image = tables.image(location);
     const pseudo = PSEUDO_FRAMES.indexOf(name);
-    const pc = pseudo < 0 ? uint64(address) : NOWHERE + 2n * BigInt(pseudo);
-    const identity = `${mappingId} ${functionId} ${line}`;
-    const free = this.#freeAddress(pc, identity);
-    if (free === undefined) return undefined;
-    const frame = { address: free, pc, name, place: file === '' ? '' : `${file}:${line}` };
-    this.#byAddress.set(free, { frame, identity });
-    return frame;
-  }
-
-  #freeAddress(pc: bigint, identity: string): bigint | undefined {
-    if (pc >= NOWHERE) return pc;
-    for (let address = pc; address < NOWHERE; address += STEP) {
+    const pc = pseudo < 0 ? uint64(location.address) : NOWHERE + 2n * BigInt(pseudo);
+    for (let address = pc; address === pc || address < NOWHERE; address += STEP) {
       const known = this.#byAddress.get(address);
-      if (known === undefined || known.identity === identity) return address;
+      if (known?.image === image && known.frame.name === name && known.frame.place === place) return known.frame;
+      if (known !== undefined) continue;
+      const frame = { address, pc, name, place };
+      this.#byAddress.set(address, { frame, image });
+      return frame;
     }
     return undefined;
   }
-}
-
-/** C++ has brackets in names, too. */
-function printedIfGo(name: string, file: string): string {
-  return file.endsWith('.go') ? printedGoName(name) : name;
 }

@@ -2,12 +2,13 @@
  * /debug/pprof/heap?debug=1, and allocs: both sides in the text of runtime/pprof. Whoever asks while one is being made gets
  * that one.
  */
+import type { Profile } from 'pprof-format';
 import type { Upstream } from '../collect/upstream.js';
 import { CgoprofError } from '../errors.js';
 import { parseGoHeapText } from '../merge/go-heap-text.js';
 import { legacyHeapText } from '../merge/legacy-heap-text.js';
 import { type Exchange, NO_SNIFF, PLAIN_TEXT } from './exchange.js';
-import type { ServedTarget } from './served-target.js';
+import type { ServedTarget, Snapshot } from './served-target.js';
 
 /** Bytes of the service's text. */
 const MAX_TEXT = 256 * 2 ** 20;
@@ -50,6 +51,11 @@ async function withService(target: ServedTarget, upstream: Upstream, gc: boolean
 
 /** Of C alone, or of a process that has ended: there is no text of Go's, but maybe its last profile. */
 async function ofSnapshot(target: ServedTarget): Promise<string> {
-  const { c, go, notes } = await target.snapshot({ gc: false });
-  return legacyHeapText({ go: undefined, profiles: go === undefined ? [c] : [go.profile, c], notes });
+  const snapshot = await target.snapshot({ gc: false });
+  return legacyHeapText({ go: undefined, profiles: profilesOf(snapshot), notes: snapshot.notes });
+}
+
+/** What is in a text that no service had a part in. In this order, on which addresses depend. */
+export function profilesOf({ c, go }: Pick<Snapshot, 'c' | 'go'>): readonly Profile[] {
+  return go === undefined ? [c] : [go.profile, c];
 }

@@ -7,6 +7,7 @@
  *
  * Source: net/http/pprof/pprof.go (Symbol), Go 1.26.
  */
+import type { Profile } from 'pprof-format';
 import type { Upstream } from '../collect/upstream.js';
 import { CgoprofError } from '../errors.js';
 import { isSomewhere, printedGoName, TextFrames } from '../merge/text-frames.js';
@@ -15,6 +16,7 @@ import type { SegmentBucket, SegmentModule } from '../native-binding.js';
 import type { ResolvedLocation } from '../symbolize/symbolize-segment.js';
 import { type Exchange, HttpError, NO_SNIFF, PLAIN_TEXT } from './exchange.js';
 import { parseUint64 } from './go-integers.js';
+import { profilesOf } from './heap-text.js';
 import type { CPart, ServedTarget } from './served-target.js';
 
 /**
@@ -90,8 +92,8 @@ function lineOf(address: bigint, name: string | undefined): string {
 }
 
 async function namesOf(addresses: ReadonlySet<bigint>, target: ServedTarget, gone: AbortSignal): Promise<Names> {
-  const part = await target.cPart();
-  const names = namesInStacks(addresses, part);
+  const { part, profiles } = await whatIsKnown(target);
+  const names = namesInStacks(addresses, profiles);
   const rest = [...addresses].filter((address) => !names.has(address) && isSomewhere(address));
   const unknown: bigint[] = [];
   for (let start = 0; start < rest.length && !gone.aborted; start += LOOKED_UP_AT_ONCE) {
@@ -103,8 +105,18 @@ async function namesOf(addresses: ReadonlySet<bigint>, target: ServedTarget, gon
   return names;
 }
 
-function namesInStacks(addresses: ReadonlySet<bigint>, { c }: CPart): Names {
-  const frames = new TextFrames(c);
+/** With the profiles whose stacks {@link answerHeapText} has no text of the service's for, in its order. */
+async function whatIsKnown(target: ServedTarget): Promise<{ part: CPart; profiles: readonly Profile[] }> {
+  if (target.current().end === undefined) {
+    const part = await target.cPart();
+    return { part, profiles: [part.c] };
+  }
+  const part = await target.snapshot({ gc: false });
+  return { part, profiles: profilesOf(part) };
+}
+
+function namesInStacks(addresses: ReadonlySet<bigint>, profiles: readonly Profile[]): Names {
+  const frames = new TextFrames(profiles);
   const names: Names = new Map();
   for (const address of addresses) {
     const name = frames.nameAt(address);

@@ -11,8 +11,8 @@ const LEAK = { allocs: 3, allocBytes: 3 * 1009 };
 function framesOf(stacks: readonly (readonly string[])[], modules?: readonly SegmentModule[]) {
   const buckets = stacks.map((stack) => ({ ...LEAK, stack }));
   const c = cProfile(symbolizedSegment({ buckets, ...(modules && { modules }) }), { showPlumbing: true });
-  const frames = new TextFrames(c);
-  return { frames, stacks: c.sample.map(({ locationId }) => frames.stack(locationId)) };
+  const frames = new TextFrames([c]);
+  return { frames, stacks: c.sample.map((sample) => frames.stack(c, sample)) };
 }
 
 describe('frames', () => {
@@ -61,8 +61,8 @@ describe('frames', () => {
     const line = { name: 'second', systemName: 'second', file: '/src/second.c', line: 13, startLine: 0 };
     const locations = new Map(segment.locations).set(second.id, new Map([[pc, { lines: [line], isGo: false }]]));
     const c = cProfile({ ...segment, locations }, { showPlumbing: true });
-    const frames = new TextFrames(c);
-    expect(c.sample.map(({ locationId }) => frames.stack(locationId)[0]?.address)).toEqual([pc - 1n, pc - 1n + STEP]);
+    const frames = new TextFrames([c]);
+    expect(c.sample.map((sample) => frames.stack(c, sample)[0]?.address)).toEqual([pc - 1n, pc - 1n + STEP]);
     expect([frames.nameAt(pc - 1n), frames.nameAt(pc - 1n + STEP)]).toEqual(['first', 'second']);
   });
 
@@ -78,8 +78,8 @@ describe('frames', () => {
       }),
       { showPlumbing: false },
     );
-    const frames = new TextFrames(c);
-    const roots = c.sample.map(({ locationId }) => frames.stack(locationId).at(-1));
+    const frames = new TextFrames([c]);
+    const roots = c.sample.map((sample) => frames.stack(c, sample).at(-1));
     const nowhere = 1n << 62n;
     const expected = [
       ['[truncated stack]', nowhere],

@@ -35,7 +35,7 @@ function targetOf(known: Known, upstream?: Upstream): ServedTarget {
     }
     return { segment, locations };
   };
-  return { cPart: async () => part, namesFor, upstream } as unknown as ServedTarget;
+  return { current: () => ({}), cPart: async () => part, namesFor, upstream } as unknown as ServedTarget;
 }
 
 async function ask(target: ServedTarget, query: string, body?: string) {
