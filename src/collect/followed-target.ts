@@ -155,6 +155,17 @@ export class FollowedTarget {
     return this.#current;
   }
 
+  /**
+   * For whoever is about to ask its service something: by the time its process has ended, another may listen there.
+   *
+   * @throws CgoprofError unless its process lives
+   */
+  checkLives(): void {
+    const note = endNote(this.current());
+    if (note === undefined) return;
+    throw new CgoprofError({ what: this.name, why: 'its service is not asked any more', hint: `${note}.` });
+  }
+
   /** Looks for what follows without waiting until it is time to. */
   lookNow(): void {
     this.#current = this.#held?.look();

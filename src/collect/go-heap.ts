@@ -36,7 +36,7 @@ export function parseGoSource(text: string, options: { readonly gc: boolean }): 
   if (!URL.canParse(text)) throw usageError(`--go ${text}`, 'not a URL', 'Such as http://127.0.0.1:6060.');
   const url = new URL(text);
   const path = url.pathname.replace(/\/+$/, '');
-  if (!path.includes('/debug/pprof')) url.pathname = `${path}/debug/pprof/heap`;
+  if (!/\/debug\/pprof(\/|$)/.test(path)) url.pathname = `${path}/debug/pprof/heap`;
   else if (path.endsWith('/debug/pprof')) url.pathname = `${path}/heap`;
   if (options.gc) url.searchParams.set('gc', '1');
   return { kind: 'url', url };

@@ -37,8 +37,14 @@ export class Upstream {
   /** .../debug/pprof/, with what credentials it was given. */
   readonly #base: URL;
 
-  /** @throws CgoprofError (usage) unless `text` is an http or https URL */
-  constructor(text: string) {
+  /**
+   * @param mayBeAsked Throws when it may not: called before each question, whatever it is.
+   * @throws CgoprofError (usage) unless `text` is an http or https URL
+   */
+  constructor(
+    text: string,
+    private readonly mayBeAsked: () => void = () => {},
+  ) {
     const source = parseGoSource(text, { gc: false });
     if (source.kind !== 'url') {
       throw usageError(
@@ -47,8 +53,7 @@ export class Upstream {
         'Such as http://127.0.0.1:6060.',
       );
     }
-    this.#base = new URL('.', source.url);
-    this.#base.search = '';
+    this.#base = baseOf(source.url);
   }
 
   /** Fit to be shown: without a password. */
@@ -57,8 +62,8 @@ export class Upstream {
   }
 
   /** @throws CgoprofError */
-  heap({ gc, seconds }: HeapQuery, cancel?: AbortSignal): Promise<GoHeapBytes> {
-    const url = this.#url('heap');
+  async heap({ gc, seconds }: HeapQuery, cancel?: AbortSignal): Promise<GoHeapBytes> {
+    const url = this.#asked('heap');
     if (gc) url.searchParams.set('gc', '1');
     if (seconds !== undefined) url.searchParams.set('seconds', String(seconds));
     const timeoutMs = Math.min(DEFAULT_LIMITS.timeoutMs + 1_000 * Number(seconds ?? 0), MAX_TIMER_MS);
@@ -71,8 +76,8 @@ export class Upstream {
    * @param search With its question mark, or ''.
    * @throws CgoprofError also when the service answers with an error
    */
-  read(name: string, search: string, maxBytes: number, cancel?: AbortSignal): Promise<GoHeapBytes> {
-    const url = this.#url(name);
+  async read(name: string, search: string, maxBytes: number, cancel?: AbortSignal): Promise<GoHeapBytes> {
+    const url = this.#asked(name);
     url.search = search;
     return fetchGoHeap({ kind: 'url', url }, { ...STREAM_LIMITS, maxBytes }, cancel);
   }
@@ -86,7 +91,7 @@ export class Upstream {
    * @throws CgoprofError when there is no answer, or no page can have that name
    */
   async open(name: string, { method, search }: PageQuery, cancel: AbortSignal): Promise<IncomingMessage> {
-    const url = this.#url(name);
+    const url = this.#asked(name);
     url.search = search;
     return openAnswer({ method, url }, STREAM_LIMITS, cancel);
   }
@@ -96,11 +101,27 @@ export class Upstream {
     return describeGoSource({ kind: 'url', url: this.#url(name) });
   }
 
+  #asked(name: string): URL {
+    this.mayBeAsked();
+    return this.#url(name);
+  }
+
   /** Each part of a name is one part of the path: none leads out of /debug/pprof/. */
   #url(name: string): URL {
     if (!isPageName(name)) throw new CgoprofError({ what: name, why: 'not a profile’s name' });
     return new URL(name.split('/').map(encodeURIComponent).join('/'), this.#base);
   }
+}
+
+const PPROF = '/debug/pprof/';
+
+/** .../debug/pprof/ of any page below it, whose query is about that page alone. */
+function baseOf(page: URL): URL {
+  const base = new URL(page);
+  base.pathname = page.pathname.slice(0, page.pathname.lastIndexOf(PPROF)) + PPROF;
+  base.search = '';
+  base.hash = '';
+  return base;
 }
 
 /** Whether a page below /debug/pprof/ may be called that; '' is the index. */

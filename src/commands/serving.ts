@@ -2,7 +2,7 @@
  * What `serve` and `run --serve` have in common: a server over targets that come and go, for as long as something lasts.
  */
 import type { FollowedTarget } from '../collect/followed-target.js';
-import { LivingUpstream } from '../collect/living-upstream.js';
+import { Upstream } from '../collect/upstream.js';
 import type { Context } from '../context.js';
 import { CgoprofError } from '../errors.js';
 import type { NativeBinding } from '../native-binding.js';
@@ -72,7 +72,7 @@ export function servedTargetMaker(
 ): MakeServed {
   const shared = { showPlumbing, symbols: new SymbolMemory(symbolCache(context)), turns: new Turns() };
   return (followed, go, isItsOwn = () => true) => {
-    const service = go === undefined || go === 'none' ? undefined : new LivingUpstream(go, () => followed.current());
+    const service = go === undefined || go === 'none' ? undefined : new Upstream(go, () => followed.checkLives());
     return new ServedTarget(context, native, {
       ...shared,
       name: followed.name,

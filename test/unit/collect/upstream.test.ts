@@ -1,0 +1,45 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Upstream } from '../../../src/collect/upstream.js';
+import { CgoprofError } from '../../../src/errors.js';
+import { serve, type TestServer } from '../../support/http-server.js';
+
+let service: TestServer;
+beforeEach(async () => {
+  service = await serve((_, response) => void response.end('answer'));
+});
+afterEach(() => service.close());
+
+const ONE_QUESTION = new AbortController().signal;
+
+it.each([
+  ['', '/debug/pprof/'],
+  ['/', '/debug/pprof/'],
+  ['/debug/pprof', '/debug/pprof/'],
+  ['/debug/pprof/', '/debug/pprof/'],
+  ['/debug/pprof/heap', '/debug/pprof/'],
+  ['/debug/pprof/heap/', '/debug/pprof/'],
+  ['/debug/pprof/goroutine?debug=2#x', '/debug/pprof/'],
+  ['/base/debug/pprof/heap?gc=1&x', '/base/debug/pprof/'],
+  ['/base', '/base/debug/pprof/'],
+  ['/debug/pprofiles', '/debug/pprofiles/debug/pprof/'],
+])('--go http://HOST%s names the service below %s', async (given, base) => {
+  const upstream = new Upstream(`${service.url}${given}`);
+  expect(upstream.name).toBe(`${service.url}${base}`);
+  await upstream.heap({ gc: false });
+  (await upstream.open('block', { method: 'GET', search: '?debug=1' }, ONE_QUESTION)).resume();
+  expect(service.requests).toEqual([`${base}heap`, `${base}block?debug=1`]);
+});
+
+describe('one that may not be asked any more', () => {
+  it.each<[string, (upstream: Upstream) => Promise<unknown>]>([
+    ['heap', (upstream) => upstream.heap({ gc: true })],
+    ['read', (upstream) => upstream.read('symbol', '?0x1', 100)],
+    ['open', (upstream) => upstream.open('', { method: 'GET', search: '' }, ONE_QUESTION)],
+  ])('is not: %s', async (_, ask) => {
+    const upstream = new Upstream(service.url, () => {
+      throw new CgoprofError({ what: 'api', why: 'ended' });
+    });
+    await expect(ask(upstream)).rejects.toThrow('api: ended');
+    expect(service.requests).toEqual([]);
+  });
+});
