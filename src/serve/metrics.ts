@@ -2,6 +2,7 @@
  * /metrics: what the segments and /proc say of all targets, for Prometheus, and this process's own numbers. The services
  * behind --go are not asked: a scrape costs the targets nothing.
  */
+import { setImmediate } from 'node:timers/promises';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { CgoprofError } from '../errors.js';
 import { cSiteCounts } from '../merge/site-counts.js';
@@ -48,6 +49,8 @@ class MetricsPage {
   }
 
   async #compose(): Promise<string> {
+    // Reading does not wait for anything: whoever has asked by now would else be answered one by one.
+    await setImmediate();
     const readings = new Map(this.targets.map((target) => [target.name, read(target)]));
     return `${await exposition(readings)}\n${await this.#own.metrics()}`;
   }
