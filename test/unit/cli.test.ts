@@ -17,7 +17,7 @@ afterEach(() => {
   world.remove();
 });
 
-const COMMANDS = ['run', 'attach', 'detach', 'heap', 'merge', 'ps', 'env'];
+const COMMANDS = ['run', 'attach', 'detach', 'heap', 'serve', 'merge', 'ps', 'env'];
 const cli = (...args: string[]) => runCommandLine(world.context(), args);
 
 describe('help', () => {

@@ -1,0 +1,74 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { runCommandLine } from '../../../src/cli.js';
+import { servicesOf } from '../../../src/commands/serve.js';
+import { FakeWorld } from '../../support/fake-world.js';
+
+let world: FakeWorld;
+beforeEach(() => {
+  world = new FakeWorld();
+});
+afterEach(() => world.remove());
+
+const cli = (...args: string[]) => runCommandLine(world.context({ env: { PATH: '/nowhere' } }), args);
+
+describe('whose service --go is', () => {
+  it.each([
+    [['http://h'], ['api'], { api: 'http://h' }],
+    [['api=http://h'], ['api'], { api: 'http://h' }],
+    [[], ['api', 'web'], {}],
+    [['web=http://h', 'api=none'], ['api', 'web'], { api: 'none', web: 'http://h' }],
+  ])('%j of %j', (go, names, expected) => {
+    expect(Object.fromEntries(servicesOf(go, names))).toEqual(expected);
+  });
+
+  it.each([
+    [['http://h'], ['api', 'web'], /^--go http:\/\/h: of which of api, web\?$/],
+    [['db=http://h'], ['api', 'web'], /^--go db=http:\/\/h: no target db, only api, web$/],
+    [['http://h', 'api=http://i'], ['api'], /^--go api=http:\/\/i: api has one already$/],
+  ])('%j of %j is wrong usage', (go, names, message) => {
+    expect(() => servicesOf(go, names)).toThrow(
+      expect.objectContaining({ message: expect.stringMatching(message), exitCode: 2 }),
+    );
+  });
+});
+
+describe('refused at once', () => {
+  it.each([
+    [['10'], 'pid 10: no such process, and none of that pid left a segment behind', 1],
+    [['api', '10'], 'pid 10: no such process', 1],
+    [['web=10'], 'pid 10: no such process', 1],
+    [['./no.seg'], './no.seg: no such file', 1],
+    [['a=api', 'a=web'], 'serve a=web: the name is taken', 2],
+    [['a='], 'serve a=: no target', 2],
+    [['api', '--go', 'heap.pb.gz'], '--go heap.pb.gz: not a URL: a service is asked again and again', 2],
+    [['api', 'web', '--go', 'http://h'], '--go http://h: of which of api, web?', 2],
+    [['api', 'api', '--go', 'api-3=http://h'], '--go api-3=http://h: no target api-3, only api, api-2', 2],
+    [['api', 'api=web', '--go', 'x=http://h'], '--go x=http://h: no target x, only api-2, api', 2],
+  ])('serve %j', async (args, message, exitCode) => {
+    await expect(cli('serve', ...args)).rejects.toMatchObject({ message: expect.stringContaining(message), exitCode });
+  });
+
+  it.each([
+    [['--go', 'http://h', 'x'], 'run: --go: needs -o FILE, the profile that it goes into, or --serve'],
+    [['--serve', '--go', 'heap.pb.gz', 'x'], 'run: --go heap.pb.gz: not a URL: with --serve'],
+    [['--token-file', 'f', 'x'], 'run: --token-file: is about --serve'],
+    [['--allow-host', 'h', 'x'], 'run: --allow-host: is about --serve'],
+    [['--serve=localhost', 'x'], "argument 'localhost' is invalid. expected HOST:PORT"],
+  ])('run %j', async (args, message) => {
+    await expect(cli('run', ...args)).rejects.toMatchObject({ message: expect.stringContaining(message), exitCode: 2 });
+  });
+
+  // Without an address, what follows is the command, to its end.
+  it.each([
+    ['--serve', 'server', '--rate', 'x'],
+    ['--serve', '--', 'server', '--serve'],
+    ['--serve', '--rate', '1', 'server', '-o', 'x'],
+    ['--rate', '1', '--serve', 'server', '--serve', 'nonsense'],
+    ['--serve', '127.0.0.1:0', 'server', '--rate', 'x'],
+    ['--serve', '0', '--', 'server'],
+    ['-o', './--serve', 'server', '--rate', 'x'],
+    ['--follow', '--serve=0', 'server', '--rate', 'x'],
+  ])('run %j: the command is server', async (...args) => {
+    await expect(cli('run', ...args)).rejects.toThrow('run: server: no such command in PATH');
+  });
+});
