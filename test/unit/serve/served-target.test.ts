@@ -1,0 +1,176 @@
+import { gunzipSync } from 'node:zlib';
+import { Profile } from 'pprof-format';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { FollowedSegment, FollowedTarget } from '../../../src/collect/followed-target.js';
+import type { GoHeapBytes } from '../../../src/collect/go-heap.js';
+import type { Upstream } from '../../../src/collect/upstream.js';
+import { ServedTarget, type Snapshot } from '../../../src/serve/served-target.js';
+import { Turns } from '../../../src/serve/turns.js';
+import { FakeWorld } from '../../support/fake-world.js';
+import { goProfile } from '../../support/go-profile-fixture.js';
+
+let world: FakeWorld;
+let target: ServedTarget;
+/** What stands for the target now. */
+let current: FollowedSegment;
+/** How the service answers. */
+let answer: () => Promise<GoHeapBytes>;
+let asked: number;
+
+beforeEach(() => {
+  world = new FakeWorld();
+  current = living(10);
+  answer = async () => heap(7919);
+  asked = 0;
+  const upstream = {
+    heap: () => {
+      asked += 1;
+      return answer();
+    },
+  } as unknown as Upstream;
+  target = new ServedTarget(world.context(), world.native, {
+    name: 'api',
+    followed: { current: () => current } as FollowedTarget,
+    upstream,
+    showPlumbing: false,
+    symbols: { load: async () => new Map(), store: async () => {} },
+    turns: new Turns(),
+  });
+});
+afterEach(() => world.remove());
+
+function living(pid: number): FollowedSegment {
+  const path = world.segment(`${pid}-1.seg`, { createdUnixNs: BigInt(pid) });
+  return {
+    found: { path, header: world.native.readSegmentHeader(path), livePid: pid },
+    path,
+    livePid: pid,
+    end: undefined,
+  };
+}
+
+const AT = new Date('2026-11-22T03:06:00Z');
+const ended = (segment: FollowedSegment): FollowedSegment => ({
+  ...segment,
+  livePid: undefined,
+  end: { at: AT, how: 'died' },
+});
+
+/** Go's heap profile with so many bytes. */
+function heap(bytes: number): GoHeapBytes {
+  const samples = [{ stack: ['main.main@/srv/app/main.go:3'], values: [1, bytes, 1, bytes] }];
+  return { name: 'http://127.0.0.1:6060/debug/pprof/heap', bytes: goProfile({ samples }).encode(), takenAt: AT };
+}
+
+const goBytes = ({ go }: Snapshot) => go?.profile.sample.map(({ value }) => Number(value[3]));
+const take = () => target.snapshot({ gc: false });
+const NOTE =
+  'pid 10 has ended (killed, or by an exit of Go’s own) at 2026-11-22T03:06:00.000Z; this is what its segment holds';
+
+async function comments(snapshot: Snapshot): Promise<string[]> {
+  const { comment, stringTable } = Profile.decode(gunzipSync(await snapshot.encoded('')));
+  return comment.map((index) => stringTable.strings[Number(index)] ?? '');
+}
+
+describe('a process that has ended', () => {
+  it('keeps the Go side that was fetched last; its service is not asked', async () => {
+    expect((await take()).notes).toEqual([]);
+    current = ended(current);
+    const snapshot = await take();
+    expect(goBytes(snapshot)).toEqual([7919]);
+    expect(snapshot.notes).toEqual([NOTE]);
+    expect(await comments(snapshot)).toEqual(
+      expect.arrayContaining([
+        'cgoprof: Go heap profile from http://127.0.0.1:6060/debug/pprof/heap, taken at 2026-11-22T03:06:00.000Z',
+        `cgoprof: ${NOTE}`,
+      ]),
+    );
+    expect(asked).toBe(1);
+  });
+
+  it('has no Go side when none was fetched', async () => {
+    current = ended(current);
+    expect(await take()).toMatchObject({ go: undefined, notes: [NOTE] });
+    expect(asked).toBe(0);
+  });
+
+  it('has not the Go side of the one before it', async () => {
+    await take();
+    current = ended(living(11));
+    expect((await take()).go).toBeUndefined();
+  });
+
+  it('while its service is asked: what then answers is not its own', async () => {
+    await take();
+    answer = async () => {
+      current = ended(current);
+      return heap(104_729);
+    };
+    expect(goBytes(await take())).toEqual([7919]);
+    expect(target.lastGo?.bytes).toBe(7919);
+  });
+
+  it('while its service is asked, which fails: that is no failure', async () => {
+    await take();
+    answer = async () => {
+      current = ended(current);
+      throw new Error('connection refused');
+    };
+    expect(await take()).toMatchObject({ notes: [NOTE] });
+  });
+});
+
+describe('a process that is replaced', () => {
+  it('while its service is asked: both sides are of the next', async () => {
+    answer = async () => {
+      answer = async () => heap(104_729);
+      current = living(11);
+      return heap(7919);
+    };
+    const snapshot = await take();
+    expect(goBytes(snapshot)).toEqual([104_729]);
+    expect(snapshot.symbolized.segment.header.pid).toBe(11);
+  });
+
+  it('again and again is given up', async () => {
+    let pid = 10;
+    answer = async () => {
+      current = living(++pid);
+      return heap(7919);
+    };
+    await expect(take()).rejects.toThrow('api: its process ends and is started anew while it is looked at');
+    expect(asked).toBe(3);
+  });
+
+  it('does not share what is under way of the one before', async () => {
+    let letGo = () => {};
+    answer = () =>
+      new Promise((resolve) => {
+        letGo = () => resolve(heap(7919));
+      });
+    const first = target.goPart({ gc: false });
+    current = living(11);
+    answer = async () => heap(104_729);
+    expect((await target.goPart({ gc: false }))?.profile.sample[0]?.value[3]).toBe(104_729);
+    letGo();
+    await first;
+    expect(target.lastGo?.bytes).toBe(104_729);
+  });
+
+  it('is not read through a descriptor that is another file’s by now', () => {
+    const { found } = current;
+    const other = living(11);
+    expect(() => target.segment({ ...other, found })).toThrow('api: its process was replaced by another');
+  });
+});
+
+it('snapshots that are under way are shared', async () => {
+  const [one, other] = await Promise.all([take(), take()]);
+  expect(other).toBe(one);
+  expect(asked).toBe(1);
+});
+
+it('a Go side that cannot be had is an error while the process lives', async () => {
+  answer = () => Promise.reject(new Error('connection refused'));
+  await expect(take()).rejects.toThrow('connection refused');
+});
