@@ -52,7 +52,7 @@ function fromSample({ value }: Sample, stack: readonly TextFrame[]): TextRecord 
     inUse: counted(inUseObjects, inUseBytes),
     allocated: counted(objects, bytes),
     stack: withoutCuts(stack)
-      .map(({ address }) => ` 0x${(address + 1n).toString(16)}`)
+      .map((frame) => cellsOf(frame).returnAddress)
       .join(''),
     comments: `${isUncounted ? UNCOUNTED : ''}${frameComments(stack)}`,
   };
@@ -63,12 +63,34 @@ function counted(objects: Int64, bytes: Int64): Amount {
   return [objects === 0 && bytes !== 0 ? 1 : objects, bytes];
 }
 
+/** What is written of a frame, which most stacks share with others. */
+interface Cells {
+  /** With a space before it. */
+  readonly returnAddress: string;
+  readonly pc: string;
+  readonly name: string;
+  readonly place: string;
+}
+
+const cellsByFrame = new WeakMap<TextFrame, Cells>();
+
+function cellsOf(frame: TextFrame): Cells {
+  let cells = cellsByFrame.get(frame);
+  if (cells === undefined) {
+    const { address, pc, name, place } = frame;
+    const returnAddress = ` 0x${(address + 1n).toString(16)}`;
+    cells = { returnAddress, pc: `0x${pc.toString(16)}`, name: cell(name), place: cell(place) };
+    cellsByFrame.set(frame, cells);
+  }
+  return cells;
+}
+
 /** Columns as Go's text/tabwriter sets them, by tabulators. */
 function frameComments(stack: readonly TextFrame[]): string {
-  const rows = stack.map(({ pc, name, place }) => [`0x${pc.toString(16)}`, cell(name), cell(place)] as const);
-  const [addresses, names] = [width(rows.map(([pc]) => pc)), width(rows.map(([, name]) => name))];
+  const rows = stack.map(cellsOf);
+  const [pcs, names] = [width(rows.map(({ pc }) => pc)), width(rows.map(({ name }) => name))];
   return rows
-    .map(([pc, name, place]) => `#\t${padded(pc, addresses)}${place === '' ? name : padded(name, names) + place}\n`)
+    .map(({ pc, name, place }) => `#\t${padded(pc, pcs)}${place === '' ? name : padded(name, names) + place}\n`)
     .join('');
 }
 
