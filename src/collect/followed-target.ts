@@ -6,9 +6,10 @@ import { closeSync, constants, openSync } from 'node:fs';
 import { type Context, say } from '../context.js';
 import { CgoprofError, systemReason } from '../errors.js';
 import type { NativeBinding } from '../native-binding.js';
-import type { FoundSegment } from './find-segments.js';
+import { type FoundSegment, fileId } from './find-segments.js';
 import { NO_IMAGE, type ProcessStat, readLivingStat } from './processes.js';
 import { readSegmentHeader } from './read-segment.js';
+import { fileSystemRoot } from './target.js';
 import type { Candidate, TargetSource } from './target-sources.js';
 
 /** How the process of a segment came to its end. */
@@ -30,6 +31,8 @@ export interface FollowedSegment {
   readonly path: string;
   /** The process that writes it, while it lives and is the same program. */
   readonly livePid: number | undefined;
+  /** Whether it lives, or lived, in another file system than ours; undefined where that was not seen. */
+  readonly elsewhere?: boolean | undefined;
   /** Undefined while it lives. */
   readonly end: SegmentEnd | undefined;
 }
@@ -66,7 +69,8 @@ class HeldSegment {
     this.#fd = openRead(found.path);
     this.#stat = stat;
     const path = `${context.procRoot}/self/fd/${this.#fd}`;
-    this.#now = { found, path, livePid: found.livePid, end: undefined };
+    const elsewhere = isElsewhere(context, found.livePid);
+    this.#now = { found, path, livePid: found.livePid, elsewhere, end: undefined };
     try {
       // What was opened is what was found, and not what came to its path meanwhile.
       const { createdUnixNs } = readSegmentHeader(native, path);
@@ -113,6 +117,12 @@ class HeldSegment {
       return 'died'; // It damaged its segment as well.
     }
   }
+}
+
+/** As in a container; once the process has ended, nobody can tell any more. */
+function isElsewhere(context: Context, livePid: number | undefined): boolean | undefined {
+  const root = livePid === undefined ? undefined : fileId(fileSystemRoot(context, livePid));
+  return root === undefined ? undefined : root !== fileId('/');
 }
 
 function openRead(path: string): number {

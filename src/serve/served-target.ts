@@ -248,9 +248,10 @@ export class ServedTarget {
     segment: Segment,
     keeping: Pick<SymbolizeOptions, 'cache' | 'warn'>,
   ): Promise<SymbolizedSegment> {
-    const { livePid } = target;
+    const { livePid, elsewhere } = target;
     const options = {
       root: fileSystemRoot(this.context, livePid),
+      elsewhere,
       ...(livePid === undefined ? {} : { pid: livePid }),
       debugRoots: DEBUG_ROOTS,
       ...keeping,

@@ -7,6 +7,11 @@ import type { SegmentModule } from '../native-binding.js';
 export interface ModuleFileOptions {
   readonly root: string;
   readonly pid?: number | undefined;
+  /**
+   * The target's root is, or was, not ours: what is called the same here is another file, unless a build id says that it
+   * is not.
+   */
+  readonly elsewhere?: boolean | undefined;
 }
 
 export interface ModuleFiles {
@@ -34,13 +39,15 @@ function mappedFiles(module: SegmentModule, pid: number): string[] {
  * Paths to try, best first. By its path a file has its separate debug file beside it, and the build id tells whether it
  * is still the right one; without a build id only the kernel's links are certain.
  */
-export function candidateFiles(module: SegmentModule, { root, pid }: ModuleFileOptions): string[] {
+export function candidateFiles(module: SegmentModule, { root, pid, elsewhere }: ModuleFileOptions): string[] {
   // Neither empty nor relative names mean the same to us as to the target.
-  const named = module.path.startsWith('/') && !module.path.includes('\0') ? [root + module.path] : [];
+  const isName = module.path.startsWith('/') && !module.path.includes('\0');
+  const isOurs = isName && (elsewhere !== true || module.buildId !== '');
+  const named = isName && (root !== '' || isOurs) ? [root + module.path] : [];
   const mapped = pid === undefined ? [] : mappedFiles(module, pid);
   const ordered = module.buildId === '' ? [...mapped, ...named] : [...named, ...mapped];
   // Last, our own file of that name: a container's image may share it with us, and its root may be gone.
-  if (named.length > 0) ordered.push(module.path);
+  if (isOurs) ordered.push(module.path);
   return [...new Set(ordered)];
 }
 

@@ -8,6 +8,8 @@ export interface SymbolizeOptions {
   readonly root: string;
   /** Live pid whose /proc/PID/exe and map_files may serve deleted files; undefined when dead. */
   readonly pid?: number | undefined;
+  /** The target's root is, or was, not ours: see ModuleFileOptions. */
+  readonly elsewhere?: boolean | undefined;
   /** Where separate debug files lie, e.g. /usr/lib/debug; each is looked for under `root` first. */
   readonly debugRoots: readonly string[];
   /** Where results are kept for the next time; undefined: nowhere. */

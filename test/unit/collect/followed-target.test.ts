@@ -134,6 +134,19 @@ describe('a pid', () => {
     expect(heldSegments()).toHaveLength(1);
   });
 
+  it.each([
+    ['/', false],
+    ['/usr', true],
+  ])('whose root is %s has ended there, too', (root, elsewhere) => {
+    profiled(10, 'api');
+    rmSync(`${world.procRoot}/10/root`);
+    symlinkSync(root, `${world.procRoot}/10/root`);
+    const target = follow('10', 'pid');
+    expect(target.current()).toMatchObject({ livePid: 10, elsewhere });
+    end(10);
+    expect(target.current()).toMatchObject({ livePid: undefined, elsewhere });
+  });
+
   it('that is not there is refused', () => {
     expect(() => follow('10', 'pid').current()).toThrow(CgoprofError);
     expect(() => follow('10', 'pid').current()).not.toThrow(NoProcessYet);

@@ -39,6 +39,14 @@ describe('candidates', () => {
     ]);
   });
 
+  test('of a program in a container our own file of that name is another, unless a build id tells that it is not', () => {
+    const nameless = { ...MAIN, buildId: '' };
+    expect(candidateFiles(MAIN, { root: '', elsewhere: true })).toEqual(['/srv/app']);
+    expect(candidateFiles(nameless, { root: '', elsewhere: true })).toEqual([]);
+    expect(candidateFiles(nameless, { root: '/proc/77/root', elsewhere: true })).toEqual(['/proc/77/root/srv/app']);
+    expect(candidateFiles(nameless, { root: '/proc/77/root', elsewhere: false })).toContain('/srv/app');
+  });
+
   test.each(['', 'relative/path', '/with\0nul', '[vdso]'])('a path like %j leads nowhere', (path) => {
     expect(candidateFiles({ ...LIBRARY, path }, { root: '/proc/77/root' })).toEqual([]);
   });
