@@ -21,6 +21,8 @@ import type { ServedTarget } from './served-target.js';
 type Part<T> = T | { readonly missing: string };
 
 interface CSide {
+  /** As we see it, while it lives. */
+  readonly pid: number;
   readonly header: SegmentHeader;
   readonly counts: SiteCounts;
   /** What a reader must know of it. */
@@ -85,7 +87,8 @@ function cSide(target: ServedTarget): CSide {
   const segment = target.segment(current);
   const ended = endNote(current);
   const notes = [...(ended === undefined ? [] : [ended]), ...attachNotes(segment.header), ...segmentNotes(segment)];
-  return { header: segment.header, counts: cSiteCounts(segment), notes };
+  const pid = current.found.livePid ?? segment.header.pid;
+  return { pid, header: segment.header, counts: cSiteCounts(segment), notes };
 }
 
 const NO_SERVICE = 'no service was named with --go';
@@ -137,7 +140,7 @@ function isMissing<T extends object>(part: Part<T>): part is { readonly missing:
 
 /** Which process it is, and where else to look. */
 function whatIsServed({ target, targets, c, listed }: IndexView): Html {
-  const program = isMissing(c) ? html`` : html`, process ${c.header.pid}: <code>${c.header.exePath}</code>`;
+  const program = isMissing(c) ? html`` : html`, process ${c.pid}: <code>${c.header.exePath}</code>`;
   const others = targets.filter((name) => name !== target);
   return html`<p><strong>${target}</strong>${program}</p>
 ${(isMissing(c) ? [] : c.notes).map((note) => html`<p class="note">${note}</p>\n`)}${

@@ -1,8 +1,9 @@
 /**
  * What Prometheus is told of targets: by what name, with which words, in its text format.
  *
- * What C's allocator holds but does not use is not among them. It would take what Go holds, which only the service knows;
- * and RssAnon less that less C's bytes in use bounds it from neither side, since Go's and C's memory need not be resident.
+ * What C's allocator holds but does not use is left out, because it cannot be known. Anonymous resident memory less what
+ * Go holds less what C has in use would come near, but is no bound: memory of either kind need not be resident. And what Go
+ * holds only the service could tell, for which a scrape does not ask.
  */
 import { Counter, Gauge, Registry } from 'prom-client';
 import type { ProcessMemory } from '../collect/process-memory.js';
@@ -27,7 +28,7 @@ interface Family {
   readonly value: (reading: Reading) => Int64 | undefined;
 }
 
-/** Readings say how they were taken by cgoprof_sample_rate_bytes; all that is counted in blocks or bytes is scaled. */
+/** In the order of the page. Blocks and bytes of C are scaled, sites, buckets and samples are as they were counted. */
 const FAMILIES: readonly Family[] = [
   {
     type: Gauge,

@@ -16,8 +16,8 @@ function read(target: ServedTarget): Reading | undefined {
     const current = target.current();
     const { livePid } = current;
     if (livePid === undefined) return undefined;
-    const { header, ...segment } = target.segment(current);
-    const reading = { header, counts: cSiteCounts({ header, ...segment }), memory: target.memory(livePid) };
+    const segment = target.segment(current);
+    const reading = { header: segment.header, counts: cSiteCounts(segment), memory: target.memory(livePid) };
     // A pid may be another process by now.
     return target.current().livePid === livePid ? reading : undefined;
   } catch (error) {

@@ -13,7 +13,7 @@ const counts = (sites: number, sitesInUse: number, bytes: number | bigint) => ({
 const VIEW: IndexView = {
   target: 'api',
   targets: ['api'],
-  c: { header: segmentHeader(), counts: counts(31, 7, 101_909), notes: [] },
+  c: { pid: 4711, header: segmentHeader(), counts: counts(31, 7, 101_909), notes: [] },
   go: { counts: counts(211, 13, 2n ** 60n), rate: 524_288 },
   listed: [
     { name: 'allocs', count: 999, description: 'as Go has it' },
@@ -76,7 +76,12 @@ it('what the process and the service say is text', () => {
   const script = '<script>alert(1)</script>';
   const header = segmentHeader({ exePath: `/srv/${script}` });
   const listed = [{ name: `a'>${script}`, count: 1, description: script }];
-  const page = indexPage({ ...VIEW, target: script, c: { header, counts: counts(1, 1, 1), notes: [script] }, listed });
+  const page = indexPage({
+    ...VIEW,
+    target: script,
+    c: { pid: 4711, header, counts: counts(1, 1, 1), notes: [script] },
+    listed,
+  });
   expect(page).not.toContain('<script');
   expect(page.match(/&lt;script&gt;/g)).toHaveLength(7); // title, name, program, note, row, list: name and description
 });
@@ -101,7 +106,7 @@ it('what was there before an attach is of no site', () => {
   const header = segmentHeader({ attachments: 1, beforeAttachBytes: 3 * 2 ** 20 });
   const page = indexPage({
     ...VIEW,
-    c: { header, counts: counts(1, 1, 1), notes: ['pid 4321: attached at some time'] },
+    c: { pid: 4711, header, counts: counts(1, 1, 1), notes: ['pid 4321: attached at some time'] },
   });
   expect(page).toContain('C had 3 MiB in use before cgoprof was attached');
   expect(page).toContain('<p class="note">pid 4321: attached at some time</p>');
