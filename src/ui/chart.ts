@@ -76,7 +76,7 @@ export class Chart {
           stroke: colour(name),
           width: 2,
           show: !this.#hidden.has(name),
-          points: { size: 4, fill: colour(name) },
+          points: { show: false, filter: lonePoints, size: 4, fill: colour(name) },
         })),
       ],
       hooks: {
@@ -85,6 +85,18 @@ export class Chart {
       },
     };
   }
+}
+
+/** Points between two gaps, of which no line would show anything. */
+function lonePoints({ data }: UPlot, index: number): number[] | null {
+  const values = data[index] ?? [];
+  const isGap = (i: number, step: number): boolean => {
+    let at = i + step;
+    while (values[at] === undefined && at >= 0 && at < values.length) at += step;
+    return values[at] === undefined || values[at] === null;
+  };
+  const lone = [...values.keys()].filter((i) => typeof values[i] === 'number' && isGap(i, -1) && isGap(i, 1));
+  return lone.length > 0 ? lone : null;
 }
 
 /** uPlot's times are seconds. */

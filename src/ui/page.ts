@@ -37,8 +37,9 @@ function show(state: LiveState): void {
   showTargets(state);
   showProcess(process);
   const points = pointsOf(state);
-  chart.show(points);
   figures.show(state, points);
+  // Then what is under the pointer, if it is over the chart.
+  chart.show(points);
   if (c !== null) table.show(at, state.identity, c);
   showNotes(c?.notes ?? []);
   setText(byId('go-note'), goNote(state));

@@ -59,11 +59,17 @@ describe.skipIf(CHROMIUM === undefined)('the live page (needs Chromium)', () => 
     expect(await page.locator('#chart canvas').count()).toBe(1);
     expect(await page.locator('#rate-note').innerText()).toBe('Every allocation in C is recorded.');
 
+    await page.locator('#chart .u-over').hover();
+    await page.getByText(/^At \d\d:\d\d:\d\d$/).waitFor();
     await service.obey('grow');
     await rowOf(page, 'hold')
       .filter({ hasText: `+${formatBytes(HELD.bytes)}` })
       .waitFor();
     expect((await cellsOf(page, 'hold'))[1]).toBe(formatBytes(2 * HELD.bytes));
+    expect(await page.locator('#when').innerText()).toMatch(/^At /);
+    await page.mouse.move(0, 0);
+    await page.getByText(/^Now$/).waitFor();
+    expect(await page.getByRole('button', { name: 'C in use' }).innerText()).toMatch(/\+[\d.]+ KiB in \d+ s/);
     expect(complaints).toEqual([]);
   });
 
