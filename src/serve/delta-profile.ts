@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import type { Profile } from 'pprof-format';
-import type { FollowedSegment } from '../collect/followed-target.js';
+import { endNote, type FollowedSegment } from '../collect/followed-target.js';
 import { MAX_TIMER_MS } from '../collect/upstream.js';
 import { CgoprofError } from '../errors.js';
 import { mergeProfiles } from '../merge/merge-profiles.js';
@@ -36,7 +36,9 @@ export async function deltaProfile(target: ServedTarget, query: DeltaQuery): Pro
     readWhenOver(target, followed, query),
   ]);
   const c = await target.cChanges(followed, since, until);
-  const merged = mergeProfiles({ go: go === undefined ? [] : [go], c: [c] });
+  const note = endNote(target.current());
+  const comments = note === undefined ? [] : [`cgoprof: ${note}`];
+  const merged = mergeProfiles({ go: go === undefined ? [] : [go], c: [c], comments });
   merged.timeNanos = ended;
   merged.durationNanos = ended - begun;
   if (query.defaultType !== '') merged.defaultSampleType = merged.stringTable.dedup(query.defaultType);
@@ -60,10 +62,10 @@ async function goChanges(
   { upstream }: ServedTarget,
   { end }: FollowedSegment,
   { seconds, cancel }: DeltaQuery,
-): Promise<Profile | undefined> {
+): Promise<{ readonly profile: Profile; readonly name: string } | undefined> {
   if (upstream === undefined || end !== undefined) return undefined;
   const { bytes, name } = await upstream.heap({ gc: false, seconds }, cancel);
-  return parseGoProfile(bytes, name);
+  return { profile: parseGoProfile(bytes, name), name };
 }
 
 /** Changes are those of one process. */
