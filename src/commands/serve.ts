@@ -27,7 +27,7 @@ export async function serve(context: Context, targets: readonly string[], option
   const served = followed.map((one) => make(one, services.get(one.name)));
   for (const one of followed) sayIfMissing(context, one);
 
-  const stop = await startServing(context, served, () => followed.forEach(lookAt), options);
+  const stop = await startServing(context, served, () => lookAt(followed), options);
   await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]);
   stop();
   for (const one of followed) one.close();

@@ -4,7 +4,6 @@
 import type { FollowedTarget } from '../collect/followed-target.js';
 import { Upstream } from '../collect/upstream.js';
 import type { Context } from '../context.js';
-import { CgoprofError } from '../errors.js';
 import type { NativeBinding } from '../native-binding.js';
 import { Guard } from '../serve/guard.js';
 import { type ListenAddress, sayWhereItListens } from '../serve/listen.js';
@@ -44,7 +43,7 @@ export async function startServing(
   const live = new LiveTargets(targets);
   const server = await startServer(context, { targets, live }, listen, guard);
   const endLongLife = prepareForLongLife(context);
-  const timer = setInterval(look, LOOK_EVERY_MS);
+  const timer = setInterval(() => tryTo(look), LOOK_EVERY_MS);
   sayWhereItListens(context, server, token !== undefined);
   return () => {
     clearInterval(timer);
@@ -84,11 +83,16 @@ export function servedTargetMaker(
   };
 }
 
-/** Looks at a target though nobody asks for it. Why there is nothing to see, whoever asks will be told. */
-export function lookAt(target: Pick<FollowedTarget, 'current'>): void {
+/** Looks at targets though nobody asks for them. */
+export function lookAt(targets: readonly Pick<FollowedTarget, 'current'>[]): void {
+  for (const target of targets) tryTo(() => target.current());
+}
+
+/** Whatever goes wrong, whoever asks will be told; and the command of a `run` is not to suffer from it. */
+function tryTo(act: () => void): void {
   try {
-    target.current();
-  } catch (error) {
-    if (!(error instanceof CgoprofError)) throw error;
+    act();
+  } catch {
+    // Looked at again soon.
   }
 }
