@@ -231,11 +231,12 @@ export class ServedTarget {
    * Names for addresses that a client has thought up: they are not kept, and what has none is nothing to warn of.
    *
    * @param segment Of the target, with stacks of those addresses.
+   * @throws HttpError when it is too long to wait for
    */
   namesFor(target: FollowedSegment, segment: Segment): Promise<SymbolizedSegment> {
     const { symbols } = this.options;
     const cache = { load: (key: string) => symbols.load(key), store: async () => {} };
-    return this.#symbolize(target, segment, { cache, warn: () => {} });
+    return this.options.turns.take(() => this.#symbolize(target, segment, { cache, warn: () => {} }));
   }
 
   /** Symbols for the next time, and warnings. */

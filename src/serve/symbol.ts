@@ -9,7 +9,7 @@
  */
 import type { Profile } from 'pprof-format';
 import type { Upstream } from '../collect/upstream.js';
-import { CgoprofError } from '../errors.js';
+import { CgoprofError, errorCode } from '../errors.js';
 import { isSomewhere, printedGoName, TextFrames } from '../merge/text-frames.js';
 import { addressName } from '../merge/unnamed-frame.js';
 import type { SegmentBucket, SegmentModule } from '../native-binding.js';
@@ -35,7 +35,7 @@ const MAX_WORD = 4096;
 /** Addresses per request of the service: a line that every server and proxy takes. */
 const ASKED_AT_ONCE = 200;
 
-/** Addresses that the service is asked about. Of a program that the segment knows it is none. */
+/** Addresses that the service is asked about; what is in the program's own image is no such, but for odd ones. */
 const MAX_ASKED = 10_000;
 
 /** Bytes of the service's answer. */
@@ -62,11 +62,16 @@ function queryOf(url: string): string {
 async function readBody({ request }: Exchange): Promise<string> {
   const chunks: Buffer[] = [];
   let size = 0;
-  // Not destroyed when it is too long: the client is to get its answer.
-  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > MAX_BODY) throw tooMany(`${MAX_BODY} bytes of addresses`);
-    chunks.push(chunk);
+  try {
+    // Not destroyed when it is too long: the client is to get its answer.
+    for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+      size += chunk.length;
+      if (size > MAX_BODY) throw tooMany(`${MAX_BODY} bytes of addresses`);
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    // Whoever goes away in mid-question is no defect of ours, and hears of nothing any more.
+    throw errorCode(error) === 'ECONNRESET' ? new HttpError(400, 'reading request: unexpected EOF') : error;
   }
   return Buffer.concat(chunks).toString('latin1');
 }

@@ -1,13 +1,15 @@
+import { connect } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { Upstream } from '../../../src/collect/upstream.js';
 import { cProfile } from '../../../src/merge/c-profile.js';
 import type { Segment } from '../../../src/native-binding.js';
-import { Exchange } from '../../../src/serve/exchange.js';
+import { Exchange, HttpError } from '../../../src/serve/exchange.js';
 import type { ServedTarget } from '../../../src/serve/served-target.js';
 import { answerSymbol } from '../../../src/serve/symbol.js';
 import type { ResolvedLocation } from '../../../src/symbolize/symbolize-segment.js';
 import { serve as serveHttp, type TestServer } from '../../support/http-server.js';
 import { LIBRARY, MAIN, sourceLine, symbolizedSegment } from '../../support/segment-fixture.js';
+import { until } from '../../support/service.js';
 
 const closers: (() => unknown)[] = [];
 afterEach(async () => {
@@ -127,6 +129,22 @@ test('a word as long as Go’s buffer ends the question', async () => {
   expect(text).toBe(lines(`${hex(LEAK)} leak`, 'reading request: bufio: buffer full'));
   const shorter = await ask(targetOf(new Map()), '', `${hex(LEAK)}+${'1'.repeat(4095)}+${hex(LEAK)}`);
   expect(shorter.text).toBe(lines(`${hex(LEAK)} leak`, `${hex(LEAK)} leak`));
+});
+
+test('whoever goes away in mid-question is no defect of ours', async () => {
+  const failures: unknown[] = [];
+  const server = await serveHttp((request, response) => {
+    const url = new URL('http://localhost/debug/pprof/symbol');
+    const answered = answerSymbol(new Exchange(request, response, url, url.pathname), targetOf(new Map()));
+    answered.catch((error: unknown) => failures.push(error));
+    request.once('data', () => client.destroy());
+  });
+  closers.push(() => server.close());
+  const client = connect(Number(new URL(server.url).port), '127.0.0.1', () => {
+    client.write('POST /debug/pprof/symbol HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\n\r\n0x1+');
+  });
+  await until(() => failures.length > 0);
+  expect(failures).toEqual([new HttpError(400, 'reading request: unexpected EOF')]);
 });
 
 test('a question too long is refused, and a long one answered', async () => {
