@@ -45,6 +45,9 @@ export interface SymbolStore {
   load(key: string): Promise<ModuleSymbols>;
   /** Replaces it. Never fails: what cannot be kept is not. */
   store(key: string, symbols: ModuleSymbols): Promise<void>;
+  /** What was found out a short while ago, and may be known better later; of a store that keeps such things. */
+  passing?(key: string): ModuleSymbols;
+  keepInPassing?(key: string, symbols: ModuleSymbols): void;
 }
 
 function digest(text: string): string {

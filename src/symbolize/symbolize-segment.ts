@@ -82,8 +82,9 @@ class ModuleSymbolizer {
     }
     const key = module.buildId === '' ? files.identity : `build-id ${module.buildId}`;
     const known = (key === '' ? undefined : await this.options.cache?.load(key)) ?? new Map<bigint, ResolvedLocation>();
-    const missing = addresses.filter((address) => !known.has(address));
-    if (missing.length === 0) return known;
+    const passing = this.options.cache?.passing?.(key) ?? new Map<bigint, ResolvedLocation>();
+    const missing = addresses.filter((address) => !known.has(address) && !passing.has(address));
+    if (missing.length === 0) return passing.size === 0 ? known : new Map([...known, ...passing]);
 
     const { lines, isGo, warning } = await this.#ask(module, files, missing);
     if (warning !== '') this.options.warn(`${module.path || 'a module without a path'}: ${warning}`);
@@ -92,7 +93,8 @@ class ModuleSymbolizer {
     );
     const kept = lasting(found, warning);
     if (key !== '' && kept.size > 0) await this.options.cache?.store(key, new Map([...known, ...kept]));
-    return new Map([...known, ...found]);
+    if (key !== '' && kept.size < found.size) this.options.cache?.keepInPassing?.(key, found);
+    return new Map([...known, ...passing, ...found]);
   }
 
   /** Never fails: a module that can't be read is a warning. */
