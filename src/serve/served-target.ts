@@ -8,6 +8,7 @@ import type { Profile } from 'pprof-format';
 import { commandLine } from '../collect/command-line.js';
 import type { FoundSegment } from '../collect/find-segments.js';
 import { endNote, type FollowedSegment, type FollowedTarget } from '../collect/followed-target.js';
+import type { GoHeapBytes } from '../collect/go-heap.js';
 import { type ProcessMemory, readProcessMemory } from '../collect/process-memory.js';
 import { readSegment } from '../collect/read-segment.js';
 import { fileSystemRoot } from '../collect/target.js';
@@ -73,7 +74,8 @@ export interface ServedTargetOptions {
 /** A Go side that was fetched, and from whom. */
 interface FetchedGo {
   readonly from: FoundSegment;
-  readonly part: GoPart;
+  /** As it came: a small part of what it is to be parsed to, should the process end. */
+  readonly heap: GoHeapBytes;
   readonly inUse: GoInUse;
 }
 
@@ -170,7 +172,7 @@ export class ServedTarget {
     const { upstream } = this.options;
     if (upstream === undefined) return undefined;
     const target = this.current();
-    if (target.end !== undefined) return this.#lastGo?.from === target.found ? this.#lastGo.part : undefined;
+    if (target.end !== undefined) return this.#lastGo?.from === target.found ? goPart(this.#lastGo.heap) : undefined;
     const underWay = this.#goUnderWay.get(gc);
     if (underWay?.of === target) return underWay.part;
     const begun = { of: target, part: this.#takeGo(upstream, gc, target) };
@@ -179,10 +181,11 @@ export class ServedTarget {
   }
 
   async #takeGo(upstream: Upstream, gc: boolean, target: FollowedSegment): Promise<GoPart> {
-    const part = await takeGoPart(upstream, gc);
+    const heap = await upstream.heap({ gc });
+    const part = goPart(heap);
     if (this.current() === target) {
       const inUse = { bytes: Number(goSiteCounts(part.profile).inUse.bytes), takenAt: part.takenAt };
-      this.#lastGo = { from: target.found, part, inUse };
+      this.#lastGo = { from: target.found, heap, inUse };
     }
     return part;
   }
@@ -268,8 +271,8 @@ export class ServedTarget {
   }
 }
 
-async function takeGoPart(upstream: Upstream, gc: boolean): Promise<GoPart> {
-  const { bytes, name, takenAt } = await upstream.heap({ gc });
+/** @throws CgoprofError */
+function goPart({ bytes, name, takenAt }: GoHeapBytes): GoPart {
   return { profile: parseGoProfile(bytes, name), name, takenAt };
 }
 
