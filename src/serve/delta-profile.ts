@@ -36,9 +36,10 @@ export async function deltaProfile(target: ServedTarget, query: DeltaQuery): Pro
     readWhenOver(target, followed, query),
   ]);
   const c = await target.cChanges(followed, since, until);
-  const note = endNote(target.current());
-  const comments = note === undefined ? [] : [`cgoprof: ${note}`];
-  const merged = mergeProfiles({ go: go === undefined ? [] : [go], c: [c], comments });
+  const source = go === undefined ? undefined : `what changed in the Go heap, from ${go.name}`;
+  const notes = [source, endNote(target.current())].filter((note) => note !== undefined);
+  const comments = notes.map((note) => `cgoprof: ${note}`);
+  const merged = mergeProfiles({ go: go === undefined ? [] : [go.profile], c: [c], comments });
   merged.timeNanos = ended;
   merged.durationNanos = ended - begun;
   if (query.defaultType !== '') merged.defaultSampleType = merged.stringTable.dedup(query.defaultType);
