@@ -140,11 +140,14 @@ function replaced(path: string): CgoprofError {
 /** How long nothing new is looked for after a look, ms: it takes a look at every process of the machine. */
 const LOOK_EVERY_MS = 1_000;
 
+/** ... and where there are thousands, as often as leaves it a twentieth of the time. */
+const MAX_SHARE = 1 / 20;
+
 /** Follows a target from segment to segment; holds one descriptor. */
 export class FollowedTarget {
   #held: HeldSegment | undefined;
   #current: FollowedSegment | undefined;
-  #lookedAt = Number.NEGATIVE_INFINITY;
+  #nextLookAt = Number.NEGATIVE_INFINITY;
   #missing: CgoprofError | undefined;
 
   /** @param name By which people know it. */
@@ -190,15 +193,17 @@ export class FollowedTarget {
 
   /** @param atOnce However short ago it was looked for. */
   #lookForNext(atOnce: boolean): void {
-    const now = performance.now();
-    if (!atOnce && now - this.#lookedAt < LOOK_EVERY_MS) return;
-    this.#lookedAt = now;
+    const begun = performance.now();
+    if (!atOnce && begun < this.#nextLookAt) return;
     try {
       const next = this.source(this.#current?.found);
       if (next !== undefined) this.#hold(new HeldSegment(this.context, this.native, next));
     } catch (error) {
       if (!(error instanceof CgoprofError)) throw error;
       this.#missing = error;
+    } finally {
+      const took = performance.now() - begun;
+      this.#nextLookAt = begun + Math.max(LOOK_EVERY_MS, took / MAX_SHARE);
     }
   }
 
