@@ -6,6 +6,7 @@
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildTargets } from './build-targets.mjs';
+import { buildFleetTools } from './lib/fleet-tools.mjs';
 import { main, nodeBin, ROOT, run, StepError, say } from './lib/process.mjs';
 import { lint } from './lint.mjs';
 import { setUp } from './setup.mjs';
@@ -24,7 +25,10 @@ function testNative() {
 
 /** vitest. Coverage is measured, and its threshold asked for, where all of the tests run. */
 function testTypeScript(projects, withCoverage) {
-  if (projects.includes('e2e')) buildTargets();
+  if (projects.includes('e2e')) {
+    buildTargets();
+    buildFleetTools({ mayLack: true });
+  }
   const selection = projects.flatMap((project) => ['--project', project]);
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${VITEST_REPORT}`];
   run([nodeBin('vitest'), 'run', ...selection, ...reporters, ...(withCoverage ? ['--coverage'] : [])]);
