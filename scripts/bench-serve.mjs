@@ -23,9 +23,9 @@ const REPORT = join(ROOT, 'docs/serve.md');
 
 const SHORT = process.argv.includes('--short');
 const LARGE = 10_000;
-const SMALL = 1_000;
+const SMALL = 101;
 const WARM = SHORT ? 11 : 51;
-const BATCHES = SHORT ? 3 : 15;
+const BATCHES = SHORT ? 3 : 9;
 const PER_BATCH = 10;
 /** Of a day, one every 10 s. */
 const DAY = SHORT ? 864 : 8_640;
