@@ -46,7 +46,7 @@ async function saying(stream, pattern) {
   throw new StepError(`it ended without a word: ${pattern}`);
 }
 
-/** Starts the target, and the server before it; both end afterwards. */
+/** Starts the target, and the server before it; both end afterwards. @returns what `body` does */
 async function withServer(count, body) {
   const words = [CLI, 'run', '--rate', '1', '--', buildTarget('serve-load'), String(count)];
   const target = spawn(process.execPath, words, { env: environment, stdio: ['pipe', 'pipe', 'inherit'] });
@@ -60,7 +60,7 @@ async function withServer(count, body) {
   const tool = fork(CLI, args, { env: environment, execArgv, stdio: ['ignore', 'inherit', 'pipe', 'ipc'] });
   try {
     const url = await saying(tool.stderr, /listening on ([^;\s]+)/);
-    await body({ pid, go, url, tool });
+    return await body({ pid, go, url, tool });
   } finally {
     tool.kill();
     target.stdin.end('\n');
@@ -221,26 +221,27 @@ ${table(
 )}`;
 }
 
+async function measureLarge(server) {
+  say(`${WARM} warm scrapes`);
+  const warm = await measureWarm(server);
+  say(`  ${JSON.stringify(warm)}`);
+  say('CPU of the service');
+  const cpu = await measureTargetCpu(server);
+  say(`  ${JSON.stringify(cpu)}`);
+  say(`${PARALLEL} scrapes at once`);
+  const parallel = await measureParallel(server, cpu.direct);
+  say(`  ${JSON.stringify(parallel)}`);
+  return { warm, cpu, parallel };
+}
+
 await main(async () => {
   setUp({ withTests: false });
   rmSync(FOLDER, { recursive: true, force: true });
   mkdirSync(join(FOLDER, 'segments'), { recursive: true, mode: 0o700 });
-  const figures = {};
-  await withServer(LARGE, async (server) => {
-    say(`${WARM} warm scrapes`);
-    figures.warm = await measureWarm(server);
-    say(`  ${JSON.stringify(figures.warm)}`);
-    say('CPU of the service');
-    figures.cpu = await measureTargetCpu(server);
-    say(`  ${JSON.stringify(figures.cpu)}`);
-    figures.parallel = await measureParallel(server, figures.cpu.direct);
-    say(`  ${JSON.stringify(figures.parallel)}`);
-  });
+  const large = await withServer(LARGE, measureLarge);
   say(`${DAY} scrapes`);
-  await withServer(SMALL, async (server) => {
-    figures.day = await measureDay(server);
-  });
+  const day = await withServer(SMALL, measureDay);
   if (SHORT) return;
-  replaceSection(REPORT, '## Cost', report(figures));
+  replaceSection(REPORT, '## Cost', report({ ...large, day }));
   say('written: docs/serve.md');
 });
