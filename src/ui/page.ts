@@ -21,6 +21,7 @@ const chart = new Chart({ parent: byId('chart'), onPoint: (index) => figures.sho
 const table = new SiteTable();
 /** Unix time, ms; 0: never yet. */
 let lastAnswer = 0;
+let shownTargets = '';
 
 async function ask(): Promise<LiveState> {
   const response = await fetch(`${LIVE_DATA}${location.search}`, { signal: AbortSignal.timeout(PATIENCE_MS) });
@@ -54,7 +55,11 @@ function stateText({ process, ended }: LiveState): string {
   return process?.state === 'running' ? 'Recording.' : 'The process is starting or ending.';
 }
 
+/** Made anew only when there are others: one of them may have the focus. */
 function showTargets({ targets, target }: LiveState): void {
+  const shown = JSON.stringify([targets, target]);
+  if (shown === shownTargets) return;
+  shownTargets = shown;
   byId('targets').hidden = targets.length < 2;
   byId('target-list').replaceChildren(
     ...targets.map((name) => {
@@ -90,7 +95,7 @@ function goNote({ go: { served, takenAt, problem }, process, rss }: LiveState): 
   if (process === null || rss === null) return 'Go in use went with the process.';
   const taken = takenAt === null ? '' : ` Its last profile came at ${formatClockSeconds(takenAt)}.`;
   if (problem !== '') return `Go: ${problem}.${taken}`;
-  return `Go’s numbers are as of its last garbage collection. The service is asked for them only while this page is open, every ${INTERVAL_MS / 1_000} s, or when somebody takes a profile.`;
+  return `Go’s numbers are as of its last garbage collection. The service is asked for them only while this page is open, every ${INTERVAL_MS / 1_000}\u00a0s, or when somebody takes a profile.`;
 }
 
 function rateNote(process: LiveProcess | null): string {
@@ -107,16 +112,20 @@ function showSilence(error: unknown): void {
   setText(byId('status'), `cgoprof serve does not answer${since}${why}. Trying again…`);
 }
 
+async function askOrTell(): Promise<LiveState | undefined> {
+  try {
+    return await ask();
+  } catch (error) {
+    showSilence(error);
+    return undefined;
+  }
+}
+
 async function run(): Promise<never> {
   for (;;) {
-    let pause = INTERVAL_MS;
-    try {
-      show(await ask());
-    } catch (error) {
-      showSilence(error);
-      pause = RETRY_MS;
-    }
-    await new Promise((resolve) => setTimeout(resolve, pause));
+    const state = await askOrTell();
+    if (state !== undefined) show(state);
+    await new Promise((resolve) => setTimeout(resolve, state === undefined ? RETRY_MS : INTERVAL_MS));
   }
 }
 

@@ -140,6 +140,13 @@ describe.skipIf(CHROMIUM === undefined)('the live page (needs Chromium)', () => 
     await picker.locator('[aria-current=page]').filter({ hasText: 'other' }).waitFor();
     expect((await cellsOf(page, 'hold'))[1]).toBe(formatBytes(2 * HELD.bytes));
     await page.getByText(`go tool pprof ${url}/p/other/debug/pprof/heap`, { exact: true }).waitFor();
+
+    // New numbers take the focus from nobody.
+    const first = picker.getByRole('link', { name: 'one' });
+    await first.focus();
+    const updated = await page.locator('#updated').innerText();
+    await page.locator('#updated').filter({ hasNotText: updated }).waitFor();
+    expect(await page.evaluate<string>('document.activeElement.textContent')).toBe('one');
     expect(complaints).toEqual([]);
   });
 
