@@ -91,5 +91,6 @@ export function sayWhereItListens(context: Context, server: Server, needsToken: 
       `warning: whoever can reach ${url} may look at the profiles; --token-file FILE asks for a token, --listen 127.0.0.1:PORT stays on this machine`,
     );
   }
-  say(context, `listening on ${url}; look at it: go tool pprof ${url}/debug/pprof/heap`);
+  const withToken = needsToken ? url.replace('//', '//x:TOKEN@') : url;
+  say(context, `listening on ${url}; look at it: go tool pprof ${withToken}/debug/pprof/heap`);
 }

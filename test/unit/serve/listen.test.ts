@@ -97,5 +97,7 @@ test.each([
   const server = await listening(() => {}, {}, host);
   sayWhereItListens(world.context(), server, needsToken);
   expect(world.err.startsWith('cgoprof: warning: whoever can reach')).toBe(warns);
+  const shown = needsToken ? 'x:TOKEN@' : '';
+  expect(world.err).toContain(`go tool pprof http://${shown}${host}:`);
   expect(world.err).toMatch(/^cgoprof: listening on http:\/\/\S+:\d+; /m);
 });
