@@ -77,8 +77,10 @@ async function get(address: URL, limits: FetchLimits, cancel: AbortSignal | unde
   try {
     const answer = await askAndFollow(address, limits, signal);
     if (answer.status < 200 || answer.status > 299) {
-      answer.response.destroy();
-      throw new CgoprofError({ what: `Go heap profile ${name}`, ...whyRefused(answer) });
+      const refusal = whyRefused(answer);
+      const words = await refusalWords(answer.response);
+      const said = words === '' ? refusal : { why: `${refusal.why}: ${words}` };
+      throw new CgoprofError({ what: `Go heap profile ${name}`, ...said });
     }
     return { name, bytes: await readBody(name, answer.response, limits.maxBytes), takenAt: new Date() };
   } catch (error) {
@@ -198,6 +200,23 @@ function whyRefused({ response, status, url }: Answer): { why: string; hint: str
   }
   if (status === 400 && url.protocol === 'http:') return { why, hint: 'It may want HTTPS: give an https:// URL.' };
   return { why, hint: 'Look at the address in a browser.' };
+}
+
+/** Of an error's text. Bytes. */
+const MAX_WORDS = 1024;
+
+/** What net/http/pprof itself says of a refusal; '' of whatever else answers, such as a page of a proxy's. */
+async function refusalWords(response: http.IncomingMessage): Promise<string> {
+  const { 'x-go-pprof': isPprof, 'content-type': type = '' } = response.headers;
+  let words = '';
+  if (isPprof !== undefined && type.startsWith('text/plain')) {
+    for await (const chunk of response.setEncoding('utf8')) {
+      words += chunk;
+      if (words.length > MAX_WORDS) break;
+    }
+  }
+  response.destroy();
+  return oneLine(words.slice(0, MAX_WORDS));
 }
 
 /** Codes while an answer is read: the connection is closed, or what was compressed is complete and yet half. */

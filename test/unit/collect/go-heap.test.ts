@@ -5,6 +5,7 @@ import { networkInterfaces } from 'node:os';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { describeGoSource, fetchGoHeap, type GoSource, parseGoSource } from '../../../src/collect/go-heap.js';
+import type { CgoprofError } from '../../../src/errors.js';
 import { FakeWorld } from '../../support/fake-world.js';
 import { freePort, serve, type TestServer } from '../../support/http-server.js';
 
@@ -148,6 +149,22 @@ describe('fetchGoHeap from a service', () => {
     expect(seen).toEqual([`Basic ${Buffer.from('me:p@ss').toString('base64')}`]);
     const error = await fetchText(withPassword).catch((refused: Error) => refused);
     expect((error as Error).message).toBe(`Go heap profile ${url}/debug/pprof/heap: the server answered 403 Forbidden`);
+  });
+
+  it('says what net/http/pprof says of a refusal, and no page of another', async () => {
+    const refusing = async (headers: Record<string, string>, body: string): Promise<unknown> => {
+      const { url } = await answering((_, response) => response.writeHead(400, headers).end(body));
+      return fetchText(url).catch(({ message, hint }: CgoprofError) => [message.replace(/.*: the server/, ''), hint]);
+    };
+    const own = { 'Content-Type': 'text/plain; charset=utf-8', 'X-Go-Pprof': '1' };
+    expect(await refusing(own, 'profile duration exceeds\nthe server’s WriteTimeout\n')).toEqual([
+      ' answered 400 Bad Request: profile duration exceeds the server’s WriteTimeout',
+      '',
+    ]);
+    expect(await refusing(own, 'x'.repeat(1e6))).toEqual([` answered 400 Bad Request: ${'x'.repeat(1024)}`, '']);
+    const page = [' answered 400 Bad Request', expect.stringContaining('https://')];
+    expect(await refusing({ 'Content-Type': 'text/html', 'X-Go-Pprof': '1' }, '<html>')).toEqual(page);
+    expect(await refusing({ 'Content-Type': 'text/plain' }, 'bad')).toEqual(page);
   });
 
   it.each([
