@@ -91,7 +91,9 @@ test('a redirection within the service is followed, one to elsewhere is an error
 test('a service that is not there is an error with its address', async () => {
   const { url, errors } = await passing((request) => request.socket.destroy());
   await fetch(url);
-  expect(errors).toMatchObject([{ message: expect.stringMatching(/^http:\S+example\.org\/a%20b\S+: the server closed/) }]);
+  expect(errors).toMatchObject([
+    { message: expect.stringMatching(/^http:\S+example\.org\/a%20b\S+: the server closed/) },
+  ]);
 });
 
 test('an answer that the service cuts short is cut short, and no error of ours', async () => {
