@@ -3,7 +3,7 @@
 //
 // Each is built in the module cache, with the module itself as the main module: so it has the very dependencies, by the
 // go.sum, that its authors tested it with, and nothing of it is kept here.
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { findGo } from './go.mjs';
 import { capture, findProgram, ROOT, run, StepError, say } from './process.mjs';
@@ -43,20 +43,19 @@ export function fleetTool(name) {
 /** A package of the module, or the absolute path of a file of ours. */
 const packageOf = (source) => (source.startsWith('./') ? source : join(ROOT, source));
 
-/** Downloads a module. @returns {string} the folder where the module cache has it. @throws {StepError} */
-function moduleFolder(go, { path, version, sum }) {
-  // Outside of any module of ours.
-  const module = JSON.parse(capture([go, 'mod', 'download', '-json', `${path}@${version}`], { cwd: '/' }));
-  if (module.Sum !== sum) throw new StepError(`${path}@${version} is not what it was: ${module.Sum}`);
-  return module.Dir;
-}
-
-/** @throws {StepError} when its modules cannot be had; the hint says so */
-function fetchModules(go, { name, module, source }) {
+/**
+ * Downloads a module, and what the tool needs of those that it depends on.
+ *
+ * @returns {{ Dir: string, Sum: string }} where the module cache has it, and its hash
+ * @throws {StepError} when it cannot be had
+ */
+function fetchModules(go, { name, module: { path, version }, source }) {
   try {
-    const folder = moduleFolder(go, module);
-    capture([go, 'list', '-deps', '-tags=purego', packageOf(source)], { cwd: folder });
-    return folder;
+    // Outside of any module of ours. Only the first form says what is wrong.
+    capture([go, 'mod', 'download', `${path}@${version}`], { cwd: '/' });
+    const module = JSON.parse(capture([go, 'mod', 'download', '-json', `${path}@${version}`], { cwd: '/' }));
+    capture([go, 'list', '-deps', '-tags=purego', packageOf(source)], { cwd: module.Dir });
+    return module;
   } catch (error) {
     if (!(error instanceof StepError)) throw error;
     const [reason] = error.message.trim().split('\n').slice(-1);
@@ -85,10 +84,11 @@ export function buildFleetTools({ mayLack = false } = {}) {
     };
     unlessUpToDate(step, () => {
       say(`go build: ${module.path}@${module.version} → ${executable}`);
-      const folder = downloaded(() => fetchModules(go, tool), mayLack);
-      if (folder === undefined) return;
+      const fetched = downloaded(() => fetchModules(go, tool), mayLack);
+      if (fetched === undefined) return rmSync(join(ROOT, executable), { force: true });
+      if (fetched.Sum !== module.sum) throw new StepError(`${module.path} is not what it was: ${fetched.Sum}`);
       const build = [go, 'build', ...FLAGS, '-o', join(ROOT, executable), packageOf(source)];
-      run([...(nice ? [nice] : []), ...build], { cwd: folder });
+      run([...(nice ? [nice] : []), ...build], { cwd: fetched.Dir });
     });
   }
 }

@@ -3,7 +3,7 @@
  * what they name there is.
  */
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -40,7 +40,7 @@ describe('Parca', () => {
     });
   }
 
-  itReads('takes no parameters: it would add its own to them, for all kinds of profiles', () => {
+  it('is given no parameters: it would add its own to them, for all kinds of profiles', () => {
     for (const file of ['parca.yaml', 'parca-kubernetes.yaml']) {
       expect(readFileSync(example(file), 'utf8')).not.toMatch(/^\s*params:/m);
     }
@@ -99,7 +99,7 @@ describe('Kubernetes', () => {
 
   itReads('starts a sidecar whose command line cgoprof takes, on the port that scrapers look for', async (run) => {
     const { sidecar } = pod(run);
-    const token = shop.write('token', 'of-fifteen-words', 0o600);
+    const token = shop.write('token', 'of-twenty-two-letters', 0o600);
     // Not whatever program of that name runs on this machine.
     const args = sidecar.args.map((arg) =>
       arg.replace(/^--token-file=.*/, `--token-file=${token}`).replace(/^leaky-api$/, `$&=${shop.path('none')}`),
@@ -110,7 +110,7 @@ describe('Kubernetes', () => {
     // Without a service it waits for one. The last --listen counts: that of ServingTool.
     const serving = await ServingTool.start(shop, ...args.slice(1));
     expect((await serving.get('/metrics')).status).toBe(401);
-    const headers = { Authorization: 'Bearer of-fifteen-words' };
+    const headers = { Authorization: 'Bearer of-twenty-two-letters' };
     const metrics = await (await fetch(`${serving.url}/metrics`, { headers })).text();
     expect(metrics).toContain('cgoprof_target_up{target="leaky-api"} 0');
     for (const file of ['parca-kubernetes.yaml', 'prometheus.yml', 'config.alloy']) {
@@ -134,10 +134,9 @@ describe('Dockerfile', () => {
       expect(to).toBe(from);
       expect(existsSync(join(ROOT, from))).toBe(true);
     }
-    const { dependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
-    expect(copied.map(([, from]) => from)).toEqual(
-      expect.arrayContaining(['package.json', 'dist', 'node_modules', 'build/Release/cgoprof.node']),
-    );
-    expect(Object.keys(dependencies).length).toBeGreaterThan(0);
+    // As the tool is installed for tests.
+    for (const installed of readdirSync(shop.path('cgoprof'))) {
+      expect(copied.some(([, from = '']) => from.split('/')[0] === installed)).toBe(true);
+    }
   });
 });

@@ -54,15 +54,11 @@ it.skipIf(reason !== '')(
   `Parca has the lines of C, of each service by its path, and what changed${reason}`,
   async () => {
     const executable = buildTarget('service');
-    const services = [
-      await Service.run(shop, ['--rate', '1'], [executable]),
-      await Service.run(shop, ['--rate', '1'], [executable]),
-    ] as const;
-    const [first, second] = services;
+    const first = await Service.run(shop, ['--rate', '1'], [executable]);
+    const second = await Service.run(shop, ['--rate', '1'], [executable]);
     await second.obey('grow');
 
-    const token = 'of thirteen words';
-    const tokenFile = shop.write('token', token.replaceAll(' ', '-'), 0o600);
+    const tokenFile = shop.write('token', 'of-twenty-two-letters', 0o600);
     const serving = await ServingTool.start(
       shop,
       `leaky-api=${first.pid}`,

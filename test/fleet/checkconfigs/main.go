@@ -17,16 +17,15 @@ import (
 	"os"
 	"sort"
 
+	gokit "github.com/go-kit/log"
 	parca "github.com/parca-dev/parca/pkg/config"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/config"
 	"github.com/prometheus/prometheus/promql/parser"
 	"gopkg.in/yaml.v3"
 	apps "k8s.io/api/apps/v1"
 	core "k8s.io/api/core/v1"
 	strict "sigs.k8s.io/yaml"
-
-	gokit "github.com/go-kit/log"
-	"github.com/prometheus/common/model"
 )
 
 func main() {
