@@ -9,7 +9,7 @@ import { earlierBuckets } from './earlier-buckets.js';
 import { isAllocator, isShown } from './frame-filter.js';
 import { ALLOCATOR_LABEL, BYTES_LABEL } from './heap-profile.js';
 import { addInt64, type Int64 } from './int64.js';
-import { type LabelSpec, type MappingSpec, ProfileBuilder } from './profile-builder.js';
+import { type LabelSpec, type MappingSpec, ProfileBuilder, type ProfileHeader } from './profile-builder.js';
 import { scaleHeapSample } from './scale-heap-sample.js';
 import { attachNotes, segmentNotes } from './segment-notes.js';
 import { addressName } from './unnamed-frame.js';
@@ -128,7 +128,8 @@ class Locator {
     const { modules } = symbolized.segment;
     this.#modules = new Map(modules.map((module) => [module.id, module]));
     const main = modules.find((module) => module.isExecutable);
-    if (main !== undefined) builder.addMapping(moduleMapping(main));
+    // The first mapping stands for the main binary, used or not.
+    if (main !== undefined && !builder.hasMappings) builder.addMapping(moduleMapping(main));
   }
 
   /** Locations of a bucket's stack, leaf first. */
@@ -220,39 +221,62 @@ function bytesBeforeAttach(header: SegmentHeader | undefined): number {
 }
 
 /**
- * The C side of a merged profile, complete in itself. Comments state the rate and every loss.
+ * The C side of a merged profile: what goes into a builder, alone or beside Go's. Comments state the rate and every loss.
  *
  * Formula and layout: runtime/pprof/protomem.go, proto.go.
  */
-export function cProfile(symbolized: SymbolizedSegment, options: CProfileOptions): Profile {
-  const { header, buckets } = symbolized.segment;
-  const builder = new ProfileBuilder();
-  const locator = new Locator(symbolized, builder, options.showPlumbing);
-  const before = options.since && earlierBuckets(symbolized.segment, options.since);
-  const labelSets = new Map<number, number>();
-  for (const bucket of buckets) {
-    if (bucket.kind !== KIND_HEAP || bucket.allocs === 0) continue;
-    const blockSize = Math.floor(bucket.allocBytes / bucket.allocs);
-    const labels = labelSets.get(blockSize) ?? builder.addLabels(sampleLabels(blockSize));
-    labelSets.set(blockSize, labels);
-    builder.addSample(locator.locate(bucket), labels, changedValues(bucket, before?.get(bucket), header.sampleRate));
+export class CSide {
+  readonly header: ProfileHeader;
+
+  constructor(
+    private readonly symbolized: SymbolizedSegment,
+    private readonly options: CProfileOptions,
+  ) {
+    const { header } = symbolized.segment;
+    const notes = [...attachNotes(header), ...segmentNotes(symbolized.segment)];
+    this.header = {
+      timeNanos: options.timeNanos ?? BigInt(Date.now()) * 1_000_000n,
+      durationNanos: 0,
+      period: Math.max(1, header.sampleRate),
+      comments: [rateComment(header.sampleRate), ...notes.map((note) => `cgoprof: ${note}`)],
+      dropFrames: '',
+      keepFrames: '',
+      docUrl: '',
+    };
   }
-  const beforeAttach = bytesBeforeAttach(header) - bytesBeforeAttach(options.since?.header);
-  if (beforeAttach !== 0) {
+
+  /** By itself. */
+  profile(): Profile {
+    const builder = new ProfileBuilder();
+    this.addTo(builder);
+    return builder.build(this.header);
+  }
+
+  /** May be done again, for another builder. */
+  addTo(builder: ProfileBuilder): void {
+    const { segment } = this.symbolized;
+    const { showPlumbing, since } = this.options;
+    const locator = new Locator(this.symbolized, builder, showPlumbing);
+    const before = since && earlierBuckets(segment, since);
+    const labelSets = new Map<number, number>();
+    for (const bucket of segment.buckets) {
+      if (bucket.kind !== KIND_HEAP || bucket.allocs === 0) continue;
+      const values = changedValues(bucket, before?.get(bucket), segment.header.sampleRate);
+      if (values.every((value) => value === 0)) continue;
+      const blockSize = Math.floor(bucket.allocBytes / bucket.allocs);
+      const labels = labelSets.get(blockSize) ?? builder.addLabels(sampleLabels(blockSize));
+      labelSets.set(blockSize, labels);
+      builder.addSample(locator.locate(bucket), labels, values);
+    }
+    const beforeAttach = bytesBeforeAttach(segment.header) - bytesBeforeAttach(since?.header);
+    if (beforeAttach === 0) return;
     // The allocator knows the bytes, and how many blocks they are nobody.
     const values = [0, beforeAttach, 0, beforeAttach];
     builder.addSample(locator.locateBeforeAttach(), builder.addLabels(sampleLabels(0)), values);
   }
-  return builder.build({
-    timeNanos: options.timeNanos ?? BigInt(Date.now()) * 1_000_000n,
-    durationNanos: 0,
-    period: Math.max(1, header.sampleRate),
-    comments: [
-      rateComment(header.sampleRate),
-      ...[...attachNotes(header), ...segmentNotes(symbolized.segment)].map((note) => `cgoprof: ${note}`),
-    ],
-    dropFrames: '',
-    keepFrames: '',
-    docUrl: '',
-  });
+}
+
+/** The C side by itself. */
+export function cProfile(symbolized: SymbolizedSegment, options: CProfileOptions): Profile {
+  return new CSide(symbolized, options).profile();
 }

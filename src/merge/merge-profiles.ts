@@ -7,6 +7,7 @@
  *  - Where the two sides were sampled at different rates, a comment says so: a profile has room for one period only.
  */
 import type { Label, Location, Mapping, Profile, Function as ProfileFunction, Sample } from 'pprof-format';
+import { CSide } from './c-profile.js';
 import { heapTypeMismatch } from './heap-profile.js';
 import { addInt64, compareInt64, type Int64, int64, uint64 } from './int64.js';
 import {
@@ -22,8 +23,8 @@ import { addressName } from './unnamed-frame.js';
 export interface MergeInput {
   /** Go heap profiles, from parseHeapProfile. The main binary is the first one's. */
   readonly go: readonly Profile[];
-  /** From cProfile, or merged before. */
-  readonly c: readonly Profile[];
+  /** Or profiles of it, from cProfile or merged before. */
+  readonly c: readonly (CSide | Profile)[];
   /** Added to those that the profiles carry; repeated ones are kept once. */
   readonly comments?: readonly string[];
 }
@@ -146,9 +147,23 @@ class Source {
   }
 }
 
+function headerOf(input: CSide | Profile): ProfileHeader {
+  if (input instanceof CSide) return input.header;
+  const text = (index: number | bigint) => input.stringTable.strings[Number(index)] ?? '';
+  return {
+    timeNanos: int64(input.timeNanos),
+    durationNanos: int64(input.durationNanos),
+    period: int64(input.period),
+    comments: input.comment.map(text),
+    dropFrames: text(input.dropFrames),
+    keepFrames: text(input.keepFrames),
+    docUrl: text(input.docUrl),
+  };
+}
+
 /** A comment for sides that were sampled at different rates; none otherwise. */
-function rateComments({ go, c }: MergeInput): string[] {
-  const rates = (profiles: readonly Profile[]) => [...new Set(profiles.map(({ period }) => int64(period)))];
+function rateComments(go: readonly ProfileHeader[], c: readonly ProfileHeader[]): string[] {
+  const rates = (headers: readonly ProfileHeader[]) => [...new Set(headers.map(({ period }) => period))];
   const goRates = rates(go);
   const cRates = rates(c);
   if (goRates.length === 0 || cRates.length === 0 || new Set([...goRates, ...cRates]).size === 1) return [];
@@ -156,24 +171,18 @@ function rateComments({ go, c }: MergeInput): string[] {
 }
 
 /** As combineHeaders of merge.go, but that an unknown time stays out of it wherever it stands. */
-function mergeHeaders(profiles: readonly Profile[], comments: readonly string[]): ProfileHeader {
-  const text = (profile: Profile | undefined, index: number | bigint | undefined) =>
-    profile?.stringTable.strings[Number(index ?? 0)] ?? '';
-  const [first] = profiles;
-  const times = profiles.map(({ timeNanos }) => int64(timeNanos)).filter((time) => time !== 0);
-  const carried = profiles.flatMap((profile) => profile.comment.map((index) => text(profile, index)));
+function mergeHeaders(headers: readonly ProfileHeader[], comments: readonly string[]): ProfileHeader {
+  const [first] = headers;
+  const times = headers.map(({ timeNanos }) => timeNanos).filter((time) => time !== 0);
+  const periods = headers.map(({ period }) => period).sort(compareInt64);
   return {
     timeNanos: times.sort(compareInt64)[0] ?? 0,
-    durationNanos: profiles.map(({ durationNanos }) => int64(durationNanos)).reduce(addInt64, 0),
-    period:
-      profiles
-        .map(({ period }) => int64(period))
-        .sort(compareInt64)
-        .at(-1) ?? 0,
-    comments: [...new Set([...carried, ...comments])],
-    dropFrames: text(first, first?.dropFrames),
-    keepFrames: text(first, first?.keepFrames),
-    docUrl: profiles.map((profile) => text(profile, profile.docUrl)).find((url) => url !== '') ?? '',
+    durationNanos: headers.map(({ durationNanos }) => durationNanos).reduce(addInt64, 0),
+    period: periods.at(-1) ?? 0,
+    comments: [...new Set([...headers.flatMap(({ comments }) => comments), ...comments])],
+    dropFrames: first?.dropFrames ?? '',
+    keepFrames: first?.keepFrames ?? '',
+    docUrl: headers.map(({ docUrl }) => docUrl).find((url) => url !== '') ?? '',
   };
 }
 
@@ -183,14 +192,18 @@ function mergeHeaders(profiles: readonly Profile[], comments: readonly string[])
  *
  * @throws ProfileError when there is nothing to merge, or a profile is not a heap profile.
  */
-export function mergeProfiles(input: MergeInput): Profile {
-  const profiles = [...input.go, ...input.c];
-  if (profiles.length === 0) throw new ProfileError('merge', 'no profile to merge');
-  for (const profile of profiles) {
-    const mismatch = heapTypeMismatch(profile);
+export function mergeProfiles({ go, c, comments = [] }: MergeInput): Profile {
+  const inputs = [...go, ...c];
+  if (inputs.length === 0) throw new ProfileError('merge', 'no profile to merge');
+  for (const input of inputs) {
+    const mismatch = input instanceof CSide ? '' : heapTypeMismatch(input);
     if (mismatch !== '') throw new ProfileError('merge', mismatch);
   }
   const builder = new ProfileBuilder();
-  for (const profile of profiles) new Source(profile, builder).carryOver();
-  return builder.build(mergeHeaders(profiles, [...(input.comments ?? []), ...rateComments(input)]));
+  for (const input of inputs) {
+    if (input instanceof CSide) input.addTo(builder);
+    else new Source(input, builder).carryOver();
+  }
+  const rates = rateComments(go.map(headerOf), c.map(headerOf));
+  return builder.build(mergeHeaders(inputs.map(headerOf), [...comments, ...rates]));
 }

@@ -2,6 +2,7 @@
  * One target as it is served: takes snapshots of its C side and its Go side, each shared by all who ask for it meanwhile.
  */
 
+import { setImmediate as othersTurn } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import type { Profile } from 'pprof-format';
@@ -15,12 +16,12 @@ import { fileSystemRoot } from '../collect/target.js';
 import type { Upstream } from '../collect/upstream.js';
 import { type Context, say } from '../context.js';
 import { CgoprofError } from '../errors.js';
-import { cProfile } from '../merge/c-profile.js';
+import { CSide } from '../merge/c-profile.js';
 import { mergeProfiles } from '../merge/merge-profiles.js';
 import { parseGoProfile } from '../merge/parse-profile.js';
 import { otherProgramNote } from '../merge/same-program.js';
-import { goSiteCounts } from '../merge/site-counts.js';
 import type { NativeBinding, Segment } from '../native-binding.js';
+import { inUseBytes } from '../present/output.js';
 import type { SymbolStore } from '../symbolize/symbol-cache.js';
 import { DEBUG_ROOTS } from '../symbolize/symbol-places.js';
 import { type SymbolizedSegment, type SymbolizeOptions, symbolizeSegment } from '../symbolize/symbolize-segment.js';
@@ -44,6 +45,7 @@ export interface GoInUse {
 export interface CPart {
   readonly target: FollowedSegment;
   readonly symbolized: SymbolizedSegment;
+  /** By itself; made when it is first asked for. */
   readonly c: Profile;
 }
 
@@ -77,6 +79,21 @@ interface FetchedGo {
   /** As it came: a small part of what it is to be parsed to, should the process end. */
   readonly heap: GoHeapBytes;
   readonly inUse: GoInUse;
+}
+
+class TakenCPart implements CPart {
+  #profile: Profile | undefined;
+
+  constructor(
+    readonly target: FollowedSegment,
+    readonly symbolized: SymbolizedSegment,
+    readonly side: CSide,
+  ) {}
+
+  get c(): Profile {
+    this.#profile ??= this.side.profile();
+    return this.#profile;
+  }
 }
 
 /** How often a snapshot is begun anew because the process was replaced meanwhile. */
@@ -126,9 +143,21 @@ export class ServedTarget {
 
   async #take(gc: boolean): Promise<Snapshot> {
     const { target, go } = await this.#withGo(gc);
-    const { symbolized, c } = await this.#takeC(target);
+    await othersTurn();
+    const part = await this.#takeC(target);
+    const { symbolized, side } = part;
     const notes = this.#notes(target, symbolized.segment, go);
-    return { target, symbolized, c, go, notes, encoded: encoder(c, go, notes) };
+    const encoded = encoder(side, go, notes);
+    return {
+      target,
+      symbolized,
+      get c() {
+        return part.c;
+      },
+      go,
+      notes,
+      encoded,
+    };
   }
 
   /** The C side alone; one that was begun already does as well. @throws CgoprofError or HttpError */
@@ -144,9 +173,9 @@ export class ServedTarget {
     return this.options.turns.take(() => this.#takeC(this.current()));
   }
 
-  async #takeC(target: FollowedSegment): Promise<CPart> {
+  async #takeC(target: FollowedSegment): Promise<TakenCPart> {
     const symbolized = await this.symbolized(target);
-    return { target, symbolized, c: cProfile(symbolized, this.options) };
+    return new TakenCPart(target, symbolized, new CSide(symbolized, this.options));
   }
 
   /** What answers for a process that has ended meanwhile may be another: only what came from a living one counts. */
@@ -184,7 +213,7 @@ export class ServedTarget {
     const heap = await upstream.heap({ gc });
     const part = goPart(heap);
     if (this.current() === target) {
-      const inUse = { bytes: Number(goSiteCounts(part.profile).inUse.bytes), takenAt: part.takenAt };
+      const inUse = { bytes: inUseBytes(part.profile).go, takenAt: part.takenAt };
       this.#lastGo = { from: target.found, heap, inUse };
     }
     return part;
@@ -224,10 +253,10 @@ export class ServedTarget {
   }
 
   /** What changed on the C side from one reading to a later one. @throws CgoprofError or HttpError */
-  async cChanges(target: FollowedSegment, since: Segment, until: Segment): Promise<Profile> {
+  async cChanges(target: FollowedSegment, since: Segment, until: Segment): Promise<CSide> {
     const { turns } = this.options;
     const symbolized = await turns.take(() => this.#symbolize(target, until, this.#keeping()));
-    return cProfile(symbolized, { ...this.options, since });
+    return new CSide(symbolized, { ...this.options, since });
   }
 
   /**
@@ -276,12 +305,14 @@ function goPart({ bytes, name, takenAt }: GoHeapBytes): GoPart {
   return { profile: parseGoProfile(bytes, name), name, takenAt };
 }
 
-function encoder(c: Profile, go: GoPart | undefined, notes: readonly string[]): Snapshot['encoded'] {
+function encoder(c: CSide, go: GoPart | undefined, notes: readonly string[]): Snapshot['encoded'] {
   const encoded = new Map<string, Promise<Uint8Array>>();
   const encode = async (defaultType: string): Promise<Uint8Array> => {
     const source = go === undefined ? [] : [`Go heap profile from ${go.name}, taken at ${go.takenAt.toISOString()}`];
     const comments = [...source, ...notes].map((text) => `cgoprof: ${text}`);
+    await othersTurn();
     const merged = mergeProfiles({ go: go === undefined ? [] : [go.profile], c: [c], comments });
+    await othersTurn();
     if (defaultType !== '') merged.defaultSampleType = merged.stringTable.dedup(defaultType);
     return promisify(gzip)(merged.encode(), { level: 1 });
   };

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { cProfile } from '../../../src/merge/c-profile.js';
+import { CSide, cProfile } from '../../../src/merge/c-profile.js';
 import { parseHeapProfile } from '../../../src/merge/go-profile.js';
 import { mergeProfiles } from '../../../src/merge/merge-profiles.js';
 import { GO_MAPPINGS, type GoProfileTable, type GoSample, goProfile } from '../../support/go-profile-fixture.js';
@@ -21,6 +21,23 @@ const GO_SAMPLE: GoSample = {
   labels: { bytes: 1021 },
 };
 const C_BUCKET = { allocs: 3, allocBytes: 3027, frees: 1, freeBytes: 1009 };
+
+test('the C side goes in as it is or as a profile of it', () => {
+  const table: SegmentTable = {
+    rate: 524288,
+    buckets: [
+      { allocs: 13, allocBytes: 6815731, stack: ['leak@leak.c:7', 'main.main@main.go:5'] },
+      { ...C_BUCKET, stack: ['leak@leak.c:9', 'main.grow@main.go:31', 'main.main@main.go:5'] },
+    ],
+  };
+  const side = new CSide(symbolizedSegment(table), { showPlumbing: false, timeNanos: 2_000n });
+  const go = parsed({ samples: [GO_SAMPLE], timeNanos: 3_000n });
+  for (const profiles of [[go], []]) {
+    const merged = readProfile(mergeProfiles({ go: profiles, c: [side] }));
+    expect(merged.samples).toHaveLength(2 + profiles.length);
+    expect(merged).toEqual(readProfile(mergeProfiles({ go: profiles, c: [fromSegment(table)] })));
+  }
+});
 
 describe('both sides', () => {
   const go = parsed({ samples: [GO_SAMPLE], timeNanos: 3_000n });
