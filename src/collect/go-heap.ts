@@ -169,7 +169,11 @@ function ask(
     request(url, { method, agent: false, headers, signal })
       .on('socket', (socket) => socket.setTimeout(connectMs, () => socket.connecting && socket.destroy(tooFar)))
       .on('response', answered)
-      .on('upgrade', answered)
+      .on('upgrade', (response, socket) => {
+        // The socket is ours from here on, and so are its errors.
+        socket.on('error', () => {}).destroy();
+        reject(new Error(`the server answered ${oneLine(`${response.statusCode} ${response.statusMessage}`)}`));
+      })
       .on('error', reject)
       .end();
   });

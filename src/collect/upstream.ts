@@ -28,7 +28,7 @@ export interface PageQuery {
 }
 
 /** A profile may be taken for as long as the client asks; the rest is as for a heap profile. */
-const STREAM_LIMITS: FetchLimits = { ...DEFAULT_LIMITS, staysAtOrigin: true };
+const STREAM_LIMITS: FetchLimits = { ...DEFAULT_LIMITS, staysAtOrigin: true, maxBytes: 64 * 2 ** 20 };
 
 /** Timers of Node's cannot be longer: 24 days. */
 export const MAX_TIMER_MS = 2 ** 31 - 1;

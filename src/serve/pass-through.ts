@@ -45,7 +45,7 @@ function whyNot({ statusCode = 0, headers }: IncomingMessage): { why: string; hi
   const hint = 'Give --go the address of the service’s net/http/pprof itself.';
   if (statusCode < 200 || statusCode > 599) return { why: `the service answered ${statusCode}`, hint };
   if (statusCode < 300 || statusCode > 399 || headers.location === undefined) return undefined;
-  return { why: 'the service redirects to elsewhere, which is not followed', hint };
+  return { why: 'the service redirects to elsewhere, or without end, which is not followed', hint };
 }
 
 function carried({ headers }: IncomingMessage): Headers {

@@ -1,4 +1,5 @@
 import dns, { type LookupAddress } from 'node:dns';
+import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { networkInterfaces } from 'node:os';
@@ -210,11 +211,18 @@ describe('fetchGoHeap from a service', () => {
     await expect(fetchText(url)).rejects.toEqual(failing(/: .*Expected HTTP/, /Check the address/));
   });
 
-  it('explains a switch to another protocol', async () => {
-    const { url } = await answering(({ socket }) =>
-      socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n'),
-    );
-    await expect(fetchText(url)).rejects.toEqual(failing(/: the server answered 101 Switching Protocols$/, /browser/));
+  it('explains a switch to another protocol, and keeps nothing of that connection', async () => {
+    let closed: Promise<unknown> = Promise.resolve();
+    const { url } = await answering(({ socket }) => {
+      closed = once(socket, 'close');
+      socket.on('error', () => {});
+      socket.write(
+        'HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n' +
+          'X-Go-Pprof: 1\r\nContent-Type: text/plain\r\n\r\nwords',
+      );
+    });
+    await expect(fetchText(url)).rejects.toEqual(failing(/: the server answered 101 Switching Protocols$/, /address/));
+    await closed;
   });
 
   it('does not wait for ever', async () => {
