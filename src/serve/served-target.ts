@@ -122,9 +122,19 @@ export class ServedTarget {
     return this.options.upstream;
   }
 
-  /** What the last profile of the Go side came to, whoever asked for it. */
+  /** What the last profile of the Go side of the current process came to, whoever asked for it. */
   get lastGo(): GoInUse | undefined {
-    return this.#lastGo?.inUse;
+    return this.#lastGo !== undefined && this.#lastGo.from === this.#found ? this.#lastGo.inUse : undefined;
+  }
+
+  /** Undefined while there is none. */
+  get #found(): FoundSegment | undefined {
+    try {
+      return this.current().found;
+    } catch (error) {
+      if (error instanceof CgoprofError) return undefined;
+      throw error;
+    }
   }
 
   /** The segment that stands for it now. @throws CgoprofError while there is none */

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { FollowedSegment, FollowedTarget } from '../../../src/collect/followed-target.js';
 import type { GoHeapBytes } from '../../../src/collect/go-heap.js';
 import type { Upstream } from '../../../src/collect/upstream.js';
+import { CgoprofError } from '../../../src/errors.js';
 import { ServedTarget, type Snapshot } from '../../../src/serve/served-target.js';
 import { Turns } from '../../../src/serve/turns.js';
 import { FakeWorld } from '../../support/fake-world.js';
@@ -13,6 +14,8 @@ let world: FakeWorld;
 let target: ServedTarget;
 /** What stands for the target now. */
 let current: FollowedSegment;
+/** Why nothing does. */
+let missing: CgoprofError | undefined;
 /** How the service answers. */
 let answer: () => Promise<GoHeapBytes>;
 let asked: number;
@@ -20,6 +23,7 @@ let asked: number;
 beforeEach(() => {
   world = new FakeWorld();
   current = living(10);
+  missing = undefined;
   answer = async () => heap(7919);
   asked = 0;
   const upstream = {
@@ -30,7 +34,7 @@ beforeEach(() => {
   } as unknown as Upstream;
   target = new ServedTarget(world.context(), world.native, {
     name: 'api',
-    followed: { current: () => current } as FollowedTarget,
+    followed: { current: standing } as FollowedTarget,
     upstream,
     showPlumbing: false,
     symbols: { load: async () => new Map(), store: async () => {} },
@@ -38,6 +42,11 @@ beforeEach(() => {
   });
 });
 afterEach(() => world.remove());
+
+function standing(): FollowedSegment {
+  if (missing !== undefined) throw missing;
+  return current;
+}
 
 function living(pid: number): FollowedSegment {
   const path = world.segment(`${pid}-1.seg`, { createdUnixNs: BigInt(pid) });
@@ -117,6 +126,26 @@ describe('a process that has ended', () => {
       throw new Error('connection refused');
     };
     expect(await take()).toMatchObject({ notes: [NOTE] });
+  });
+});
+
+describe('what Go had in use last', () => {
+  it('is told of a process that has ended', async () => {
+    await take();
+    current = ended(current);
+    expect(target.lastGo).toEqual({ bytes: 7919, takenAt: AT });
+  });
+
+  it('is not told of the process that comes next', async () => {
+    await take();
+    current = living(11);
+    expect(target.lastGo).toBeUndefined();
+  });
+
+  it('is not told while there is no process', async () => {
+    await take();
+    missing = new CgoprofError({ what: 'api', why: 'no such process' });
+    expect(target.lastGo).toBeUndefined();
   });
 });
 
