@@ -1,6 +1,6 @@
 /**
- * TARGET as it is given to `serve`: a pid, a segment file, or the name or command line of a process that may come and go;
- * and the name under which it is served, which is a part of URLs.
+ * TARGET as it is given to `serve`: a pid, a segment file, or the name, path or command line of a process that may come
+ * and go; and the name under which it is served, which is a part of URLs.
  */
 import { usageError } from '../errors.js';
 
@@ -14,6 +14,9 @@ export interface NamedTarget {
   readonly kind: TargetKind;
 }
 
+/** What a path leads to: a segment, another file that is no program either, or anything else. */
+export type FileKind = 'segment' | 'useless' | undefined;
+
 const NAME = /^[\w.-]+$/;
 
 /** A longer one comes from a hostile program. */
@@ -25,10 +28,14 @@ const isDots = (text: string): boolean => /^\.{1,2}$/.test(text);
 /**
  * Splits NAME=TARGET and tells what TARGET is.
  *
- * @param isSegment Whether a path leads to a segment.
+ * @param fileAt Looks at a path.
  * @throws CgoprofError (usage)
  */
-export function parseTarget(argument: string, isSegment: (path: string) => boolean): NamedTarget {
+export function parseTarget(argument: string, fileAt: (path: string) => FileKind): NamedTarget {
+  if (argument.startsWith('-')) {
+    const hint = 'Flags come before --; a program of that name is NAME=TARGET.';
+    throw usageError(`serve ${argument}`, 'not a target', hint);
+  }
   const [, name, text = argument] = /^([\w.-]+)=(.*)$/s.exec(argument) ?? [];
   if (text === '' || (name !== undefined && isDots(name))) {
     throw usageError(
@@ -37,12 +44,19 @@ export function parseTarget(argument: string, isSegment: (path: string) => boole
       'TARGET is a pid, a segment file, or the name of a program; NAME=TARGET names it.',
     );
   }
-  return { name, text, kind: kindOf(text, isSegment) };
+  return { name, text, kind: kindOf(text, fileAt) };
 }
 
-function kindOf(text: string, isSegment: (path: string) => boolean): TargetKind {
+function kindOf(text: string, fileAt: (path: string) => FileKind): TargetKind {
   if (/^\d+$/.test(text)) return 'pid';
-  return text.endsWith('.seg') || isSegment(text) ? 'file' : 'pattern';
+  if (text.endsWith('.seg')) return 'file';
+  const file = fileAt(text);
+  if (file === 'useless') {
+    const program = `*/${text.slice(text.lastIndexOf('/') + 1)}`;
+    const hint = `Profiles are for go tool pprof and cgoprof merge; if a program is called that: '${program}'.`;
+    throw usageError(`serve ${text}`, 'that file is neither a segment nor a program', hint);
+  }
+  return file === 'segment' ? 'file' : 'pattern';
 }
 
 /** Splits [NAME=]URL. A name never holds what follows the scheme of a URL. */
@@ -51,11 +65,18 @@ export function parseNamedUrl(text: string): { readonly name: string | undefined
   return { name, url };
 }
 
-/** The base name of an executable, or of the program that a pattern names, as a part of a URL. */
+/**
+ * The base name of an executable, or of the program that a pattern names, as a part of a URL: without wildcards and what
+ * they leave behind, as the hyphen of `worker-*`.
+ */
 export function nameOf(program: string): string {
   const word = program.split(' ', 1)[0] ?? '';
   const base = word.slice(word.lastIndexOf('/') + 1).replace(/[*?]/g, '');
-  const fit = base.replace(/[^\w.-]+/g, '-').slice(0, MAX_NAME);
+  const fit = base
+    .replace(/[^\w.-]+/g, '-')
+    .replace(/^[.-]+/, '')
+    .slice(0, MAX_NAME)
+    .replace(/[._-]+$/, '');
   return NAME.test(fit) && !isDots(fit) ? fit : 'target';
 }
 

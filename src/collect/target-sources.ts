@@ -5,7 +5,7 @@
 import { type Context, say } from '../context.js';
 import { CgoprofError } from '../errors.js';
 import type { NativeBinding } from '../native-binding.js';
-import { findByPattern } from './command-pattern.js';
+import { findButForCase, findByPattern } from './command-pattern.js';
 import { type FoundSegment, livenessCheck, newestFirst } from './find-segments.js';
 import { keyOf, type ProcessStat, processKey, readLivingStat } from './processes.js';
 import { readSegmentHeader } from './read-segment.js';
@@ -78,7 +78,7 @@ function patternSource(context: Context, native: NativeBinding, pattern: string)
     const [newest] = newestFirst(others.map(({ found }) => found));
     if (newest === undefined) {
       if (ended !== undefined) return undefined;
-      throw notYet(pattern, refusals);
+      throw notYet(context, pattern, refusals);
     }
     if (others.length > 1) {
       say(context, `${pattern}: ${others.length} profiled processes match; taking the newest, pid ${newest.livePid}`);
@@ -112,17 +112,24 @@ function isOwn({ procRoot }: Context, { found: { livePid, header } }: Candidate)
   return livePid !== undefined && keyOf(procRoot, livePid) === processKey(header.pid, header.startTimeTicks);
 }
 
-function notYet(pattern: string, [refusal, ...more]: readonly CgoprofError[]): NoProcessYet {
+function notYet({ procRoot }: Context, pattern: string, [refusal, ...more]: readonly CgoprofError[]): NoProcessYet {
   const matched = more.length > 0 ? ` (and ${more.length} more)` : '';
   return refusal === undefined
     ? new NoProcessYet({
         what: pattern,
         why: 'no such process runs',
-        hint: "It is served as soon as one does, and is profiled; 'cgoprof ps' lists those that are.",
+        hint: `${alike(procRoot, pattern)}It is served as soon as one does, and is profiled; 'cgoprof ps' lists those that are.`,
       })
     : new NoProcessYet({
         what: pattern,
         why: `no process of it is profiled: ${refusal.message}${matched}`,
         hint: refusal.hint,
       });
+}
+
+/** A sentence about programs whose name differs in case alone. */
+function alike(procRoot: string, pattern: string): string {
+  const [program, ...more] = findButForCase(procRoot, pattern);
+  if (program === undefined) return '';
+  return `${program}${more.length > 0 ? `, and ${more.length} more,` : ''} differs in upper and lower case alone. `;
 }

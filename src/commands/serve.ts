@@ -2,11 +2,19 @@
  * `cgoprof serve TARGET...`: the net/http/pprof interface over merged profiles, until it is told to end.
  */
 import { once } from 'node:events';
+import { statSync } from 'node:fs';
 import { FollowedTarget } from '../collect/followed-target.js';
-import { type NamedTarget, nameOf, parseNamedUrl, parseTarget, uniqueName } from '../collect/target-name.js';
+import {
+  type FileKind,
+  type NamedTarget,
+  nameOf,
+  parseNamedUrl,
+  parseTarget,
+  uniqueName,
+} from '../collect/target-name.js';
 import { NoProcessYet, type TargetSource, targetSource } from '../collect/target-sources.js';
 import { type Context, DONE, type Ending, say } from '../context.js';
-import { usageError } from '../errors.js';
+import { errorCode, usageError } from '../errors.js';
 import type { NativeBinding } from '../native-binding.js';
 import { type ListenOptions, lookAt, servedTargetMaker, startServing } from './serving.js';
 
@@ -36,7 +44,7 @@ export async function serve(context: Context, targets: readonly string[], option
 
 /** @throws CgoprofError for a pid or a file with nothing to read */
 function followTargets(context: Context, native: NativeBinding, targets: readonly string[]): FollowedTarget[] {
-  const parsed = targets.map((target) => parseTarget(target, (path) => isSegment(native, path)));
+  const parsed = targets.map((target) => parseTarget(target, (path) => fileAt(native, path)));
   const names = new Set<string>();
   for (const { name, text } of parsed) {
     if (name === undefined) continue;
@@ -72,9 +80,21 @@ function knownSource(
   };
 }
 
-function isSegment(native: NativeBinding, path: string): boolean {
+function fileAt(native: NativeBinding, path: string): FileKind {
   try {
-    return native.readSegmentHeader(path) !== undefined;
+    native.readSegmentHeader(path);
+    return 'segment';
+  } catch (error) {
+    if (errorCode(error).startsWith('SEGMENT_')) return 'segment'; // Why it cannot be read is told when it is.
+    return isUseless(path) ? 'useless' : undefined;
+  }
+}
+
+/** Not a program either. A folder of that name, where a program is called by it, says nothing. */
+function isUseless(path: string): boolean {
+  try {
+    const stat = statSync(path);
+    return stat.isFile() ? (stat.mode & 0o111) === 0 : path.includes('/');
   } catch {
     return false;
   }

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { matchesPattern } from '../../../src/collect/command-pattern.js';
-import { nameOf, parseNamedUrl, parseTarget, uniqueName } from '../../../src/collect/target-name.js';
+import { type FileKind, nameOf, parseNamedUrl, parseTarget, uniqueName } from '../../../src/collect/target-name.js';
 
-const isSegment = (path: string) => path === './copy';
+const FILES: Readonly<Record<string, FileKind>> = { './copy': 'segment', 'b.pb.gz': 'useless' };
+const fileAt = (path: string) => FILES[path];
 
 describe('TARGET', () => {
   it.each([
@@ -15,14 +15,14 @@ describe('TARGET', () => {
     ['web=./copy', 'web', './copy', 'file'],
     ['a.b-c_1=api*', 'a.b-c_1', 'api*', 'pattern'],
     ['web=*/api --port=80', 'web', '*/api --port=80', 'pattern'],
-    ['--port=80', '--port', '80', 'pid'],
+    ['api=--port=80', 'api', '--port=80', 'pattern'],
     ['/x=y', undefined, '/x=y', 'pattern'],
   ])('%s', (argument, name, text, kind) => {
-    expect(parseTarget(argument, isSegment)).toEqual({ name, text, kind });
+    expect(parseTarget(argument, fileAt)).toEqual({ name, text, kind });
   });
 
-  it.each(['', 'web=', '.=api', '..=api'])('%j is none', (argument) => {
-    expect(() => parseTarget(argument, isSegment)).toThrow(expect.objectContaining({ exitCode: 2 }));
+  it.each(['', 'web=', '.=api', '..=api', '-x', '--port=80', 'b.pb.gz', 'web=b.pb.gz'])('%j is none', (argument) => {
+    expect(() => parseTarget(argument, fileAt)).toThrow(expect.objectContaining({ exitCode: 2 }));
   });
 });
 
@@ -43,8 +43,11 @@ it.each([
   ['', 'target'],
   ['/srv/..', 'target'],
   ['/srv/a b', 'a'],
-  ['/srv/<script>?', '-script-'],
-  ['/srv/äpi', '-pi'],
+  ['/srv/<script>?', 'script'],
+  ['/srv/äpi', 'pi'],
+  ['worker-*', 'worker'],
+  ['*-worker-?.*', 'worker'],
+  ['_worker', '_worker'],
   [`/srv/${'x'.repeat(99)}`, 'x'.repeat(64)],
 ])('%s is served as %s', (program, name) => {
   expect(nameOf(program)).toBe(name);
@@ -54,32 +57,4 @@ it('names are made unique', () => {
   const taken = new Set(['api', 'api-2']);
   expect(uniqueName('api', (name) => taken.has(name))).toBe('api-3');
   expect(uniqueName('web', (name) => taken.has(name))).toBe('web');
-});
-
-describe('a pattern', () => {
-  it.each([
-    ['api', 'api', true],
-    ['api', 'api2', false],
-    ['api', 'ap', false],
-    ['', '', true],
-    ['*', '', true],
-    ['*', 'anything at all', true],
-    ['a?i', 'api', true],
-    ['a?i', 'ai', false],
-    ['a*i', 'ai', true],
-    ['a*b*c', 'a-b-b-c', true],
-    ['a*b*c', 'a-c-b', false],
-    ['*/api *', '/srv/api --port 80', true],
-    ['*api', '/srv/api --port 80', false],
-    ['[a]', '[a]', true],
-    ['[a]', 'a', false],
-    ['a.c', 'abc', false],
-    ['**a**', 'xax', true],
-  ])('%j of %j: %s', (pattern, text, expected) => {
-    expect(matchesPattern(pattern, text)).toBe(expected);
-  });
-
-  it('is not kept busy by a text that nearly matches', () => {
-    expect(matchesPattern(`${'*a'.repeat(50)}*b`, 'a'.repeat(16_384))).toBe(false);
-  });
 });

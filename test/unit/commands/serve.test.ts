@@ -1,3 +1,4 @@
+import { relative } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { runCommandLine } from '../../../src/cli.js';
 import { servicesOf } from '../../../src/commands/serve.js';
@@ -32,6 +33,17 @@ describe('whose service --go is', () => {
   });
 });
 
+it.each(['b.pb.gz', './b.pb.gz', 'folder/'])('%s is no target: not a segment, and no program', async (name) => {
+  world.write('b.pb.gz', 'profile');
+  world.write('folder/file', '');
+  const argument = relative('', world.path(name)).concat(name.endsWith('/') ? '/' : '');
+  await expect(cli('serve', argument)).rejects.toMatchObject({
+    message: `serve ${argument}: that file is neither a segment nor a program`,
+    hint: expect.stringContaining('go tool pprof'),
+    exitCode: 2,
+  });
+});
+
 describe('refused at once', () => {
   it.each([
     [['10'], 'pid 10: no such process, and none of that pid left a segment behind', 1],
@@ -40,6 +52,7 @@ describe('refused at once', () => {
     [['./no.seg'], './no.seg: no such file', 1],
     [['a=api', 'a=web'], 'serve a=web: the name is taken', 2],
     [['a='], 'serve a=: no target', 2],
+    [['api', '--', '--go', 'http://h'], 'serve --go: not a target', 2],
     [['api', '--go', 'heap.pb.gz'], '--go heap.pb.gz: not a URL: a service is asked again and again', 2],
     [['api', 'web', '--go', 'http://h'], '--go http://h: of which of api, web?', 2],
     [['api', 'api', '--go', 'api-3=http://h'], '--go api-3=http://h: no target api-3, only api, api-2', 2],
