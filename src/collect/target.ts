@@ -8,7 +8,7 @@ import type { NativeBinding } from '../native-binding.js';
 import { type FoundSegment, livenessCheck, newestFirst, SEGMENT_NAME, segmentFiles } from './find-segments.js';
 import { whyIdle } from './idle-library.js';
 import { type MappedSegments, mappedSegments } from './mapped-segments.js';
-import { bootId, isAlive, keyOf } from './processes.js';
+import { bootId, isAlive, keyOf, statusField } from './processes.js';
 import { readSegmentHeader } from './read-segment.js';
 import { startFailure } from './start-failure.js';
 
@@ -34,7 +34,7 @@ function segmentOfLiving(context: Context, native: NativeBinding, pid: number, m
     throw new CgoprofError({
       what: `pid ${pid}`,
       why: `its segment ${mapped.lost[0]} was deleted`,
-      hint: `Only root can still read it: sudo cgoprof heap ${pid}`,
+      hint: context.uid === 0 ? FOR_ROOT : 'Only root can still read it.',
     });
   }
   if (mapped.failure !== undefined) throw startFailure(pid, mapped.failure);
@@ -94,13 +94,23 @@ function mapsOf(context: Context, pid: number): MappedSegments | undefined {
     const code = errorCode(error);
     if (code === 'ENOENT' || code === 'ESRCH') return undefined;
     if (code !== 'EACCES' && code !== 'EPERM') throw error;
-    throw new CgoprofError({
-      what: `pid ${pid}`,
-      why: 'not yours: the process belongs to another user',
-      hint: `Look at it as that user or as root: sudo cgoprof heap ${pid}`,
-      cause: error,
-    });
+    throw new CgoprofError({ what: `pid ${pid}`, ...whyClosed(context, pid), cause: error });
   }
+}
+
+const FOR_ROOT =
+  'Root needs CAP_SYS_PTRACE for it: in a container --cap-add=SYS_PTRACE. A security module may forbid it too.';
+
+/** Why the kernel does not let us look: proc(5) and "Ptrace access mode checking" in ptrace(2). */
+function whyClosed({ procRoot, uid }: Context, pid: number): { readonly why: string; readonly hint: string } {
+  if (uid === 0) return { why: 'the kernel does not let this root look at it', hint: FOR_ROOT };
+  const [owner] = statusField(procRoot, pid, 'Uid') ?? [];
+  if (owner !== String(uid)) {
+    return { why: 'not yours: the process belongs to another user', hint: 'Look at it as that user, or as root.' };
+  }
+  const why =
+    'it is closed to its own user: it has changed its user, has capabilities, or asked for it (PR_SET_DUMPABLE)';
+  return { why, hint: 'Look at it as root.' };
 }
 
 /** Those that can be read; the first one's error when none can. */

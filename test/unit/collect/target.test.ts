@@ -154,16 +154,18 @@ describe('a pid', () => {
     expect(() => resolve('10')).toThrow('pid 10: its segment /gone/10-1.seg was deleted');
   });
 
-  it.each(['EACCES', 'EPERM'])("that is somebody else's (%s) is another", (code) => {
-    world.process(10);
+  // The hint names no command: `serve` and others look at processes as well.
+  it.each([
+    ['EACCES', 1000, 1001, /another user$/, /^Look at it as that user, or as root\.$/],
+    ['EPERM', 1000, 1000, /closed to its own user/, /^Look at it as root\.$/],
+    ['EACCES', 0, 1000, /does not let this root look at it$/, /^Root needs CAP_SYS_PTRACE for it/],
+  ])('that the kernel closes (%s) to user %i and belongs to %i is another', (code, uid, owner, message, hint) => {
+    world.process(10, { status: { Uid: `${owner} ${owner} ${owner} ${owner}` } });
     vi.spyOn(mapped, 'mappedSegments').mockImplementation(() => {
       throw codedError(code, '');
     });
-    expect(() => resolve('10')).toThrow(
-      expect.objectContaining({
-        message: 'pid 10: not yours: the process belongs to another user',
-        hint: expect.stringContaining('sudo cgoprof heap 10'),
-      }),
+    expect(() => resolveTarget(world.context({ uid }), world.native, '10')).toThrow(
+      expect.objectContaining({ message: expect.stringMatching(message), hint: expect.stringMatching(hint) }),
     );
   });
 
