@@ -96,14 +96,20 @@ class TakenCPart implements CPart {
   }
 }
 
+/** What is being taken, and of what: whoever asks after a restart, or the end, is not to get what was before it. */
+interface UnderWay<T> {
+  readonly of: FollowedSegment;
+  readonly part: Promise<T>;
+}
+
 /** How often a snapshot is begun anew because the process was replaced meanwhile. */
 const MAX_BEGINNINGS = 3;
 
 export class ServedTarget {
   /** By whether Go collects first. */
-  readonly #underWay = new Map<boolean, Promise<Snapshot>>();
-  readonly #goUnderWay = new Map<boolean, { readonly of: FollowedSegment; readonly part: Promise<GoPart> }>();
-  #cUnderWay: Promise<CPart> | undefined;
+  readonly #underWay = new Map<boolean, UnderWay<Snapshot>>();
+  readonly #goUnderWay = new Map<boolean, UnderWay<GoPart>>();
+  #cUnderWay: UnderWay<CPart> | undefined;
   readonly #warned = new Set<string>();
   #lastGo: FetchedGo | undefined;
 
@@ -142,22 +148,41 @@ export class ServedTarget {
     return this.options.followed.current();
   }
 
-  /** One that was begun already does as well, if it is still under way. @throws CgoprofError */
-  snapshot({ gc }: { readonly gc: boolean }): Promise<Snapshot> {
+  /** One that was begun already does as well, if it is still under way. @throws CgoprofError or HttpError */
+  async snapshot({ gc }: { readonly gc: boolean }): Promise<Snapshot> {
+    const target = this.current();
     const underWay = this.#underWay.get(gc);
-    if (underWay !== undefined) return underWay;
-    const begun = this.options.turns.take(() => this.#take(gc)).finally(() => this.#underWay.delete(gc));
+    if (underWay?.of === target) return underWay.part;
+    const begun = { of: target, part: this.#take(gc) };
     this.#underWay.set(gc, begun);
-    return begun;
+    return begun.part.finally(() => this.#underWay.get(gc) === begun && this.#underWay.delete(gc));
   }
 
+  /** The turn is for what we do ourselves: a service that does not answer keeps nobody else waiting. */
   async #take(gc: boolean): Promise<Snapshot> {
-    const { target, go } = await this.#withGo(gc);
-    await othersTurn();
-    const part = await this.#takeC(target);
-    const { symbolized, side } = part;
+    for (let begun = 0; begun < MAX_BEGINNINGS; begun++) {
+      const target = this.current();
+      const asked = await this.goPart({ gc }).then(
+        (go) => ({ go }),
+        (error: unknown) => ({ error }),
+      );
+      // What answers for a process that has ended meanwhile may be another: only what came from a living one counts.
+      if (this.current() !== target) continue;
+      if ('error' in asked) throw asked.error;
+      await othersTurn();
+      const part = await this.options.turns.take(async () =>
+        this.current() === target ? this.#takeC(target) : undefined,
+      );
+      if (part !== undefined) return this.#snapshotOf(part, asked.go);
+    }
+    throw new CgoprofError({ what: this.name, why: 'its process ends and is started anew while it is looked at' });
+  }
+
+  #snapshotOf(part: TakenCPart, go: GoPart | undefined): Snapshot {
+    const { target, symbolized, side } = part;
     const notes = this.#notes(target, symbolized.segment, go);
-    const encoded = encoder(side, go, notes);
+    const encode = encoder(side, go, notes);
+    const encoded = shared((defaultType: '' | 'alloc_space') => this.options.turns.take(() => encode(defaultType)));
     return {
       target,
       symbolized,
@@ -171,11 +196,14 @@ export class ServedTarget {
   }
 
   /** The C side alone; one that was begun already does as well. @throws CgoprofError or HttpError */
-  cPart(): Promise<CPart> {
-    this.#cUnderWay ??= this.newCPart().finally(() => {
-      this.#cUnderWay = undefined;
+  async cPart(): Promise<CPart> {
+    const target = this.current();
+    if (this.#cUnderWay?.of === target) return this.#cUnderWay.part;
+    const begun = { of: target, part: this.newCPart() };
+    this.#cUnderWay = begun;
+    return begun.part.finally(() => {
+      if (this.#cUnderWay === begun) this.#cUnderWay = undefined;
     });
-    return this.#cUnderWay;
   }
 
   /** The same, read from now on: after a Go side that was had before. @throws CgoprofError or HttpError */
@@ -186,21 +214,6 @@ export class ServedTarget {
   async #takeC(target: FollowedSegment): Promise<TakenCPart> {
     const symbolized = await this.symbolized(target);
     return new TakenCPart(target, symbolized, new CSide(symbolized, this.options));
-  }
-
-  /** What answers for a process that has ended meanwhile may be another: only what came from a living one counts. */
-  async #withGo(gc: boolean): Promise<{ readonly target: FollowedSegment; readonly go: GoPart | undefined }> {
-    for (let begun = 0; begun < MAX_BEGINNINGS; begun++) {
-      const target = this.current();
-      const asked = await this.goPart({ gc }).then(
-        (go) => ({ go }),
-        (error: unknown) => ({ error }),
-      );
-      if (this.current() !== target) continue;
-      if ('error' in asked) throw asked.error;
-      return { target, go: asked.go };
-    }
-    throw new CgoprofError({ what: this.name, why: 'its process ends and is started anew while it is looked at' });
   }
 
   /**
@@ -315,9 +328,10 @@ function goPart({ bytes, name, takenAt }: GoHeapBytes): GoPart {
   return { profile: parseGoProfile(bytes, name), name, takenAt };
 }
 
-function encoder(c: CSide, go: GoPart | undefined, notes: readonly string[]): Snapshot['encoded'] {
-  const encoded = new Map<string, Promise<Uint8Array>>();
-  const encode = async (defaultType: string): Promise<Uint8Array> => {
+type Encode = Snapshot['encoded'];
+
+function encoder(c: CSide, go: GoPart | undefined, notes: readonly string[]): Encode {
+  return async (defaultType) => {
     const source = go === undefined ? [] : [`Go heap profile from ${go.name}, taken at ${go.takenAt.toISOString()}`];
     const comments = [...source, ...notes].map((text) => `cgoprof: ${text}`);
     await othersTurn();
@@ -326,6 +340,11 @@ function encoder(c: CSide, go: GoPart | undefined, notes: readonly string[]): Sn
     if (defaultType !== '') merged.defaultSampleType = merged.stringTable.dedup(defaultType);
     return promisify(gzip)(merged.encode(), { level: 1 });
   };
+}
+
+/** Done once, for all who ask. */
+function shared(encode: Encode): Encode {
+  const encoded = new Map<string, Promise<Uint8Array>>();
   return (defaultType) => {
     const known = encoded.get(defaultType) ?? encode(defaultType);
     encoded.set(defaultType, known);

@@ -10,7 +10,7 @@ export interface TurnLimits {
   readonly maxWaitMs: number;
 }
 
-/** Two of one target (with and without a collection) leave room for others, should its service not answer. */
+/** Work of our own, on one processor as a rule: more at once end no sooner, and take the memory of each. */
 const SNAPSHOTS: TurnLimits = { atOnce: 4, maxWaitMs: 10_000 };
 
 export class Turns {

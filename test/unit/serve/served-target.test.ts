@@ -1,11 +1,11 @@
 import { gunzipSync } from 'node:zlib';
 import { Profile } from 'pprof-format';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { FollowedSegment, FollowedTarget } from '../../../src/collect/followed-target.js';
 import type { GoHeapBytes } from '../../../src/collect/go-heap.js';
 import type { Upstream } from '../../../src/collect/upstream.js';
 import { CgoprofError } from '../../../src/errors.js';
-import { ServedTarget, type Snapshot } from '../../../src/serve/served-target.js';
+import { type CPart, ServedTarget, type Snapshot } from '../../../src/serve/served-target.js';
 import { Turns } from '../../../src/serve/turns.js';
 import { FakeWorld } from '../../support/fake-world.js';
 import { goProfile } from '../../support/go-profile-fixture.js';
@@ -19,6 +19,7 @@ let missing: CgoprofError | undefined;
 /** How the service answers. */
 let answer: () => Promise<GoHeapBytes>;
 let asked: number;
+let turns: Turns;
 
 beforeEach(() => {
   world = new FakeWorld();
@@ -32,16 +33,21 @@ beforeEach(() => {
       return answer();
     },
   } as unknown as Upstream;
-  target = new ServedTarget(world.context(), world.native, {
+  turns = new Turns();
+  target = targetWith(upstream);
+});
+afterEach(() => world.remove());
+
+function targetWith(upstream: Upstream | undefined): ServedTarget {
+  return new ServedTarget(world.context(), world.native, {
     name: 'api',
     followed: { current: standing } as FollowedTarget,
     upstream,
     showPlumbing: false,
     symbols: { load: async () => new Map(), store: async () => {} },
-    turns: new Turns(),
+    turns,
   });
-});
-afterEach(() => world.remove());
+}
 
 function standing(): FollowedSegment {
   if (missing !== undefined) throw missing;
@@ -186,10 +192,75 @@ describe('a process that is replaced', () => {
     expect(target.lastGo?.bytes).toBe(104_729);
   });
 
+  it('while its C side waits for a turn: both sides are of the next', async () => {
+    const snapshot = await whileWaitingForATurn(take, () => {
+      answer = async () => heap(104_729);
+      current = living(11);
+    });
+    expect(goBytes(snapshot)).toEqual([104_729]);
+    expect(snapshot.symbolized.segment.header.pid).toBe(11);
+  });
+
+  it('is not what later askers get of a snapshot that is under way', async () => {
+    const late: Promise<Snapshot>[] = [];
+    await whileWaitingForATurn(take, () => {
+      current = ended(current);
+      late.push(take());
+    });
+    expect((await late[0])?.notes).toEqual([NOTE]);
+  });
+
+  it('is not what later askers get of a C side that is under way', async () => {
+    const late: Promise<CPart>[] = [];
+    await whileWaitingForATurn(
+      () => target.cPart(),
+      () => {
+        current = living(11);
+        late.push(target.cPart());
+      },
+    );
+    expect((await late[0])?.target).toBe(current);
+  });
+
   it('is not read through a descriptor that is another file’s by now', () => {
     const { found } = current;
     const other = living(11);
     expect(() => target.segment({ ...other, found })).toThrow('api: its process was replaced by another');
+  });
+});
+
+/** Begins it while all turns are taken, and lets it have one after `meanwhile`. */
+async function whileWaitingForATurn<T>(begin: () => Promise<T>, meanwhile: () => void): Promise<T> {
+  let handBack = () => {};
+  const held = new Promise<void>((resolve) => (handBack = resolve));
+  const busy = Array.from({ length: 4 }, () => turns.take(() => held));
+  const take = vi.spyOn(turns, 'take');
+  const begun = begin();
+  await vi.waitFor(() => expect(take).toHaveBeenCalled());
+  meanwhile();
+  handBack();
+  await Promise.all(busy);
+  return begun;
+}
+
+describe('turns', () => {
+  it('are not for services that do not answer: other targets are not kept waiting', async () => {
+    turns = new Turns({ atOnce: 1, maxWaitMs: 1 });
+    const silent = { heap: () => new Promise<never>(() => {}) } as unknown as Upstream;
+    const hung = targetWith(silent);
+    void hung.snapshot({ gc: false });
+    void hung.snapshot({ gc: true });
+    await new Promise(setImmediate);
+    expect(await targetWith(undefined).snapshot({ gc: false })).toMatchObject({ notes: [] });
+  });
+
+  it('are for encoding as well', async () => {
+    const snapshot = await take();
+    const encoded = await whileWaitingForATurn(
+      () => snapshot.encoded(''),
+      () => {},
+    );
+    expect(encoded).toBe(await snapshot.encoded(''));
   });
 });
 
