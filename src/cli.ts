@@ -2,7 +2,7 @@
 /**
  * The command line: commands and flags as data, and the only file that prints or exits.
  */
-import { readFileSync, realpathSync, writeSync } from 'node:fs';
+import { realpathSync, writeSync } from 'node:fs';
 import { constants } from 'node:os';
 import { isatty } from 'node:tty';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -12,6 +12,7 @@ import { CgoprofError, EXIT_FAILED, EXIT_USAGE, errorCode, usageError } from './
 import { DEFAULT_RATE, parseInterval, parseListen, parsePid, parseProfileChoice, parseRate } from './flag-values.js';
 import type { NativeBinding } from './native-binding.js';
 import { reportError } from './present/error-lines.js';
+import { version } from './version.js';
 
 interface CommandSpec {
   /** Name and arguments in commander's notation. */
@@ -277,11 +278,6 @@ function addCommand(program: Command, spec: CommandSpec, action: (...given: unkn
   // What follows the name of the command to run is its own, also without `--` before it.
   command.passThroughOptions(spec.usage.startsWith('run '));
   command.action(action);
-}
-
-function version(): string {
-  const manifest = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(manifest) as { version: string }).version;
 }
 
 /** The world as it is. */

@@ -28,6 +28,11 @@ interface Family {
   readonly value: (reading: Reading) => Int64 | undefined;
 }
 
+/** To the microsecond, which is as far as a number goes. */
+function unixSeconds(unixNs: bigint): number {
+  return Number(unixNs / 1_000n) / 1e6;
+}
+
 /** In the order of the page. Blocks and bytes of C are scaled, sites, buckets and samples are as they were counted. */
 const FAMILIES: readonly Family[] = [
   {
@@ -91,6 +96,42 @@ const FAMILIES: readonly Family[] = [
     value: ({ header }) => header.samples,
   },
   {
+    type: Counter,
+    name: 'cgoprof_truncated_stacks_total',
+    help: 'Samples whose stack ends early: it was too deep, or could not be unwound.',
+    value: ({ header }) => header.counters.truncatedStacks,
+  },
+  {
+    type: Counter,
+    name: 'cgoprof_unreachable_goroutines_total',
+    help: 'Samples whose stack ends where Go called C: the Go callers could not be reached.',
+    value: ({ header }) => header.counters.goBoundaryFailed,
+  },
+  {
+    type: Counter,
+    name: 'cgoprof_missed_frees_total',
+    help: 'Blocks whose free was not seen: their address was handed out again.',
+    value: ({ header }) => header.counters.missedFrees,
+  },
+  {
+    type: Counter,
+    name: 'cgoprof_unknown_frees_total',
+    help: 'Frees of blocks whose allocation was not seen, as from before an attach; only counted where every allocation is recorded.',
+    value: ({ header }) => header.counters.unknownFrees,
+  },
+  {
+    type: Counter,
+    name: 'cgoprof_lost_modules_total',
+    help: 'Executables and libraries that found no room in the segment: their frames are bare addresses.',
+    value: ({ header }) => header.counters.lostModules,
+  },
+  {
+    type: Counter,
+    name: 'cgoprof_pruned_segments_total',
+    help: 'Segments of dead processes that were removed to make room for this one.',
+    value: ({ header }) => header.counters.prunedSegments,
+  },
+  {
     type: Gauge,
     name: 'cgoprof_live_samples',
     help: 'C allocations recorded and not freed yet.',
@@ -110,9 +151,15 @@ const FAMILIES: readonly Family[] = [
   },
   {
     type: Gauge,
-    name: 'cgoprof_attach_time_seconds',
+    name: 'cgoprof_recording_start_timestamp_seconds',
+    help: 'When the segment was made, in seconds since 1970: with the process, or by the first attach. The numbers of C begin there.',
+    value: ({ header }) => unixSeconds(header.createdUnixNs),
+  },
+  {
+    type: Gauge,
+    name: 'cgoprof_attach_timestamp_seconds',
     help: 'When the library was last attached, in seconds since 1970; absent where it was preloaded.',
-    value: ({ header }) => (header.attachments > 0 ? Number(header.attachedUnixNs) / 1e9 : undefined),
+    value: ({ header }) => (header.attachments > 0 ? unixSeconds(header.attachedUnixNs) : undefined),
   },
   {
     type: Gauge,
@@ -152,21 +199,20 @@ const FAMILIES: readonly Family[] = [
   },
 ];
 
-/** What a segment's counters count, as a label. */
-const REASONS: Readonly<Record<keyof SegmentCounters, string>> = {
-  droppedBuckets: 'bucket_table_full',
-  droppedLive: 'live_set_full',
-  truncatedStacks: 'stack_truncated',
-  goBoundaryFailed: 'goroutine_unreachable',
-  missedFrees: 'free_missed',
-  unknownFrees: 'free_of_unknown_block',
-  lostModules: 'module_table_full',
-  prunedSegments: 'segment_pruned',
+/** Numbers of samples that lost something, by what was full. */
+const LOST_SAMPLES: {
+  readonly name: string;
+  readonly help: string;
+  readonly reasons: Readonly<Record<string, keyof SegmentCounters>>;
+} = {
+  name: 'cgoprof_lost_samples_total',
+  help: 'Samples that were not recorded in full: bucket_table_full, counted without their stack; live_set_full, counted as allocated but never as in use.',
+  reasons: { bucket_table_full: 'droppedBuckets', live_set_full: 'droppedLive' },
 };
 
-const LOSSES = {
-  name: 'cgoprof_losses_total',
-  help: 'What was not recorded in full, by reason: samples whose stack or freeing is lost, frees, modules, segments of dead processes.',
+const BUILD_INFO = {
+  name: 'cgoprof_build_info',
+  help: 'Always 1. The version of cgoprof is a label.',
 };
 
 const UP = {
@@ -179,9 +225,15 @@ function sane(value: Int64): number {
   return Math.max(0, Number(value));
 }
 
-/** As Prometheus reads it. @param readings Of every target by its name; undefined: not up. */
-export async function exposition(readings: ReadonlyMap<string, Reading | undefined>): Promise<string> {
+/**
+ * As Prometheus reads it.
+ *
+ * @param readings Of every target by its name; undefined: not up.
+ * @param version Of cgoprof.
+ */
+export async function exposition(readings: ReadonlyMap<string, Reading | undefined>, version: string): Promise<string> {
   const register = new Registry();
+  new Gauge({ ...BUILD_INFO, registers: [register], labelNames: ['version'] }).set({ version }, 1);
   const options = { registers: [register], labelNames: ['target'] };
   const up = new Gauge({ ...UP, ...options });
   for (const [target, reading] of readings) up.set({ target }, Number(reading !== undefined));
@@ -193,10 +245,11 @@ export async function exposition(readings: ReadonlyMap<string, Reading | undefin
       if (amount !== undefined) family.inc({ target }, sane(amount));
     }
   }
-  const losses = new Counter({ ...LOSSES, ...options, labelNames: ['target', 'reason'] });
+  const { reasons, ...lostSamples } = LOST_SAMPLES;
+  const lost = new Counter({ ...lostSamples, ...options, labelNames: ['target', 'reason'] });
   for (const { target, reading } of there) {
-    for (const [counter, reason] of Object.entries(REASONS)) {
-      losses.inc({ target, reason }, sane(reading.header.counters[counter as keyof SegmentCounters]));
+    for (const [reason, counter] of Object.entries(reasons)) {
+      lost.inc({ target, reason }, sane(reading.header.counters[counter]));
     }
   }
   return register.metrics();

@@ -6,6 +6,7 @@ import { setImmediate } from 'node:timers/promises';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { CgoprofError } from '../errors.js';
 import { cSiteCounts } from '../merge/site-counts.js';
+import { version } from '../version.js';
 import type { Exchange } from './exchange.js';
 import { exposition, type Reading } from './metric-families.js';
 import type { ServedTarget } from './served-target.js';
@@ -30,6 +31,7 @@ function read(target: ServedTarget): Reading | undefined {
 class MetricsPage {
   /** This process's own. */
   readonly #own = new Registry();
+  readonly #version = version();
   #underWay: Promise<string> | undefined;
 
   constructor(private readonly targets: readonly ServedTarget[]) {
@@ -52,7 +54,7 @@ class MetricsPage {
     // Reading does not wait for anything: whoever has asked by now would else be answered one by one.
     await setImmediate();
     const readings = new Map(this.targets.map((target) => [target.name, read(target)]));
-    return `${await exposition(readings)}\n${await this.#own.metrics()}`;
+    return `${await exposition(readings, this.#version)}\n${await this.#own.metrics()}`;
   }
 }
 

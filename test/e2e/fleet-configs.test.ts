@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { buildTarget } from '../../scripts/build-targets.mjs';
 import { fleetTool } from '../../scripts/lib/fleet-tools.mjs';
+import { attach, compilePlugin } from '../support/attach-control.js';
 import { Workshop } from '../support/cgoprof.js';
 import { ServingTool } from '../support/served-tool.js';
 import { Service } from '../support/service.js';
@@ -53,10 +54,13 @@ describe('Prometheus', () => {
   });
 
   itReads('alerts on metrics and labels that there are', async (run) => {
-    const service = await Service.run(shop, [], [buildTarget('service')]);
+    const service = await Service.start(shop, [buildTarget('attach-service'), compilePlugin(shop)]);
+    await attach(shop, service.pid); // which has numbers of its own
     const { text } = await (await ServingTool.start(shop, `${service.pid}`)).get('/metrics');
     const metrics = run('rules', example('alerts.yml')).trim().split('\n');
-    expect(metrics.length).toBeGreaterThan(1);
+    expect(metrics).toEqual(
+      expect.arrayContaining(['cgoprof_recording_start_timestamp_seconds', 'cgoprof_before_attach_bytes']),
+    );
     for (const metric of metrics) expect(text).toMatch(new RegExp(`^${metric}\\{target="`, 'm'));
     const reasons = /reason=~"([^"]*)"/.exec(readFileSync(example('alerts.yml'), 'utf8'))?.[1]?.split('|') ?? [];
     expect(reasons.length).toBeGreaterThan(0);

@@ -126,7 +126,8 @@ it('the numbers of a program in C are those of its own books, also where somethi
     sample_rate_bytes: 1,
   });
   expect(first.before_attach_bytes).toBe(headerOf(attached).beforeAttachBytes);
-  expect(first.attach_time_seconds).toBe(Number(headerOf(attached).attachedUnixNs) / 1e9);
+  expect(first.attach_timestamp_seconds).toBe(Number(headerOf(attached).attachedUnixNs / 1_000n) / 1e6);
+  expect(first.recording_start_timestamp_seconds).toBe(Number(headerOf(attached).createdUnixNs / 1_000n) / 1e6);
   expect(first.segment_bytes).toBeGreaterThan(0);
 
   const more = await books(service, 'more');
@@ -171,7 +172,7 @@ it('a Go service: what go tool pprof finds in its profile, and what the kernel s
     target_resident_shared_bytes: kernel('RssShmem'),
   });
   expect(metrics).not.toHaveProperty('before_attach_bytes');
-  expect(metrics).not.toHaveProperty('attach_time_seconds');
+  expect(metrics).not.toHaveProperty('attach_timestamp_seconds');
   expect(upstream.requests).toEqual([]);
 });
 
@@ -197,4 +198,6 @@ it('every family has its words and its type once, and the server tells of itself
   expect(families('TYPE')).toEqual(
     expect.arrayContaining(['process_resident_memory_bytes', 'nodejs_eventloop_lag_seconds']),
   );
+  const { stdout } = await shop.run(['--version']);
+  expect(text).toContain(`cgoprof_build_info{version="${stdout.trim()}"} 1\n`);
 });

@@ -164,6 +164,19 @@ describe('a name', () => {
     expect(world.err).toBe('cgoprof: api: pid 10 is served now\n');
   });
 
+  it('that differs from a program that runs in case alone is said to', () => {
+    profiled(10, 'api');
+    profiled(11, 'API');
+    expect(() => follow('Api', 'pattern').current()).toThrow(
+      expect.objectContaining({
+        message: 'Api: no such process runs',
+        hint: expect.stringMatching(
+          /^\S*(api|API), and 1 more, differs in upper and lower case alone\. It is served as/,
+        ),
+      }),
+    );
+  });
+
   it('goes on to the next process of that name, and holds no segment but the last', () => {
     const target = follow('api', 'pattern');
     for (let pid = 10; pid < 30; pid++) {

@@ -3,7 +3,13 @@ import { exposition, type Reading } from '../../../src/serve/metric-families.js'
 import { segmentHeader } from '../../support/segment-fixture.js';
 
 const READING: Reading = {
-  header: segmentHeader({ sampleRate: 524_288, samples: 31, liveSamples: 7, committedBytes: 8192 }),
+  header: segmentHeader({
+    sampleRate: 524_288,
+    samples: 31,
+    liveSamples: 7,
+    committedBytes: 8192,
+    createdUnixNs: 1_700_000_000_250_000_000n,
+  }),
   counts: {
     sites: 5,
     sitesInUse: 3,
@@ -15,7 +21,8 @@ const READING: Reading = {
   memory: { resident: 600, anonymous: 300, file: 200, shared: 100 },
 };
 
-const expose = (readings: Record<string, Reading | undefined>) => exposition(new Map(Object.entries(readings)));
+const expose = (readings: Record<string, Reading | undefined>) =>
+  exposition(new Map(Object.entries(readings)), '1.2.3');
 /** Samples of one target, by name and further labels. */
 const samples = async (reading: Reading) => {
   const lines = (await expose({ api: reading })).matchAll(
@@ -45,18 +52,19 @@ it('every number under its name', async () => {
     target_resident_anonymous_bytes: 300,
     target_resident_file_bytes: 200,
     target_resident_shared_bytes: 100,
+    recording_start_timestamp_seconds: 1_700_000_000.25,
     bucket_table_full: 0,
     live_set_full: 0,
-    stack_truncated: 0,
-    goroutine_unreachable: 0,
-    free_missed: 0,
-    free_of_unknown_block: 0,
-    module_table_full: 0,
-    segment_pruned: 0,
+    truncated_stacks_total: 0,
+    unreachable_goroutines_total: 0,
+    missed_frees_total: 0,
+    unknown_frees_total: 0,
+    lost_modules_total: 0,
+    pruned_segments_total: 0,
   });
 });
 
-it('losses by reason', async () => {
+it('losses, each in its own unit', async () => {
   const counters = {
     droppedBuckets: 2,
     droppedLive: 3,
@@ -70,12 +78,12 @@ it('losses by reason', async () => {
   expect(await samples({ ...READING, header: segmentHeader({ counters }) })).toMatchObject({
     bucket_table_full: 2,
     live_set_full: 3,
-    stack_truncated: 5,
-    goroutine_unreachable: 7,
-    free_missed: 11,
-    free_of_unknown_block: 13,
-    module_table_full: 17,
-    segment_pruned: 19,
+    truncated_stacks_total: 5,
+    unreachable_goroutines_total: 7,
+    missed_frees_total: 11,
+    unknown_frees_total: 13,
+    lost_modules_total: 17,
+    pruned_segments_total: 19,
   });
 });
 
@@ -94,11 +102,15 @@ describe('what there is not is absent', () => {
     const attached = { attachments: 1, attachedUnixNs: 1_700_000_000_500_000_000n };
     const told = segmentHeader({ ...attached, beforeAttachBytes: 4096 });
     expect(await samples({ ...READING, header: told })).toMatchObject({
-      attach_time_seconds: 1_700_000_000.5,
+      attach_timestamp_seconds: 1_700_000_000.5,
       before_attach_bytes: 4096,
     });
     expect(await samples({ ...READING, header: segmentHeader(attached) })).not.toHaveProperty('before_attach_bytes');
   });
+});
+
+it('the version of cgoprof is a label', async () => {
+  expect(await expose({})).toContain('cgoprof_build_info{version="1.2.3"} 1');
 });
 
 it('recording is switched off', async () => {
@@ -120,6 +132,7 @@ it('names of families follow the conventions of Prometheus', async () => {
   for (const [, name = '', type] of types) {
     expect(name).toMatch(/^cgoprof_[a-z]+(_[a-z]+)*$/);
     expect([name, type]).toEqual([name, name.endsWith('_total') ? 'counter' : 'gauge']);
+    expect(name).not.toMatch(/_time_seconds$/); // That is how long something took.
     expect(name).not.toMatch(/_(count|sum|bucket|gauge|counter|kb|ms)$/);
   }
 });
