@@ -55,19 +55,29 @@ async function answer(exchange: Exchange, site: Site): Promise<void> {
   if (clean !== exchange.path) return redirect(exchange, clean);
   const page = PAGES.get(exchange.path);
   if (page !== undefined) {
+    refuseOtherMethods(exchange);
     for (const [name, value] of Object.entries(PAGE_HEADERS)) exchange.response.setHeader(name, value);
     return page(exchange, site);
   }
   const { target, path } = pickTarget(exchange.path, site);
+  if (path === '' || path === '/') {
+    refuseOtherMethods(exchange);
+    return redirect(exchange, `/p/${target.name}${PPROF}`);
+  }
   if (`${path}/` === PPROF) return answerWithoutSlash(exchange);
   if (path.startsWith(PPROF)) return answerPprof(exchange, target, path.slice(PPROF.length), site.targets);
   throw new HttpError(404, '404 page not found');
 }
 
-/** /p/NAME/... is of that target, anything else of the first. */
+/** Nothing here is changed by a request. */
+function refuseOtherMethods({ request: { method } }: Exchange): void {
+  if (method !== 'GET' && method !== 'HEAD') throw new HttpError(405, 'Method Not Allowed', { Allow: 'GET, HEAD' });
+}
+
+/** /p/NAME and /p/NAME/... are of that target, anything else of the first. */
 function pickTarget(path: string, { targets }: Site): { target: ServedTarget; path: string } {
   const [first] = targets;
-  const named = /^\/p\/([^/]+)(\/.*)$/.exec(path);
+  const named = /^\/p\/([^/]+)(\/.*|)$/.exec(path);
   const target = named === null ? first : targets.find(({ name }) => name === named[1]);
   if (target === undefined) throw new HttpError(404, '404 page not found');
   return { target, path: named?.[2] ?? path };

@@ -176,6 +176,23 @@ describe('a defect of ours', () => {
   });
 });
 
+test.each(['/p/app', '/p/app/', '/p/app/?a=b'])('%s leads to the index of that target', async (path) => {
+  const { status, headers } = await fetch(url(path), { redirect: 'manual' });
+  expect([status, headers.get('location')]).toEqual([307, `/p/app/debug/pprof/${new URL(url(path)).search}`]);
+});
+
+test.each(['/p/none', '/p/none/', '/p', '/p/'])('%s is nobody’s', async (path) => {
+  expect((await fetch(url(path))).status).toBe(404);
+});
+
+test.each(['/', '/metrics', '/live.json', '/live/page.css', '/p/app/'])('nothing is posted to %s', async (path) => {
+  for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS']) {
+    const answer = await fetch(url(path), { method, redirect: 'manual' });
+    const told = [answer.status, answer.headers.get('allow'), await answer.text()];
+    expect(told).toEqual([405, 'GET, HEAD', 'Method Not Allowed\n']);
+  }
+});
+
 test('no page of another site shows ours in a frame, reads it, or keeps it', async () => {
   const { headers } = await fetch(url('/metrics'));
   expect(Object.fromEntries(headers)).toMatchObject({
