@@ -9,87 +9,59 @@
  */
 import type { Profile } from 'pprof-format';
 import type { Upstream } from '../collect/upstream.js';
-import { CgoprofError, errorCode } from '../errors.js';
+import { CgoprofError } from '../errors.js';
 import { isSomewhere, printedGoName, TextFrames } from '../merge/text-frames.js';
 import { addressName } from '../merge/unnamed-frame.js';
 import type { SegmentBucket, SegmentModule } from '../native-binding.js';
 import type { ResolvedLocation } from '../symbolize/symbolize-segment.js';
 import { type Exchange, HttpError, NO_SNIFF, PLAIN_TEXT } from './exchange.js';
-import { parseUint64 } from './go-integers.js';
 import { profilesOf } from './heap-text.js';
 import type { CPart, ServedTarget } from './served-target.js';
-
-/**
- * Bytes of a question, and addresses in it: pprof asks for all of a profile's at once, and ends if it is refused. Deep
- * stacks have two or three addresses each that no other has.
- */
-const MAX_BODY = 2 * 2 ** 20;
-const MAX_ADDRESSES = 100_000;
+import { withQuestion } from './symbol-question.js';
+import { Turns } from './turns.js';
 
 /** Addresses that are looked up at once, beside those of the stacks: their names take memory until they are answered. */
 const LOOKED_UP_AT_ONCE = 10_000;
 
-/** Bytes between two `+` at which Go gives up: its reader's buffer is full. */
-const MAX_WORD = 4096;
-
 /** Addresses per request of the service: a line that every server and proxy takes. */
 const ASKED_AT_ONCE = 200;
 
-/** Addresses that the service is asked about; what is in the program's own image is no such, but for odd ones. */
-const MAX_ASKED = 10_000;
+/**
+ * Addresses that the service is asked about, and milliseconds in all; what is in the program's own image is no such, but
+ * for odd ones.
+ */
+const MAX_ASKED = 2_000;
+const MAX_ASKED_MS = 5_000;
 
 /** Bytes of the service's answer. */
 const MAX_ANSWER = 4 * 2 ** 20;
 
+/** Characters of an answer: a name can be pages long, and be asked for again and again. */
+const MAX_TEXT = 32 * 2 ** 20;
+
+/** Of all targets together. One at a time: it is work for one processor. */
+const turns = new Turns({ atOnce: 1, maxWaitMs: 10_000 });
+
 type Names = Map<bigint, string>;
 
 /** @throws HttpError or CgoprofError */
-export async function answerSymbol(exchange: Exchange, target: ServedTarget): Promise<void> {
-  const { request } = exchange;
-  const question = request.method === 'POST' ? await readBody(exchange) : queryOf(request.url ?? '');
-  const { addresses, problem } = parseQuestion(question);
-  const names = addresses.length === 0 ? new Map() : await namesOf(new Set(addresses), target, exchange.gone);
-  const lines = addresses.map((address) => lineOf(address, names.get(address)));
-  exchange.send({ ...NO_SNIFF, 'Content-Type': PLAIN_TEXT }, `num_symbols: 1\n${lines.join('')}${problem}`);
+export function answerSymbol(exchange: Exchange, target: ServedTarget): Promise<void> {
+  return withQuestion(exchange, async ({ addresses, problem }) => {
+    const names = addresses.length === 0 ? new Map() : await namesOf(new Set(addresses), target, exchange.gone);
+    exchange.send({ ...NO_SNIFF, 'Content-Type': PLAIN_TEXT }, answerText(addresses, names, problem));
+  });
 }
 
-/** As it came, without its question mark. */
-function queryOf(url: string): string {
-  const start = url.indexOf('?');
-  return start < 0 ? '' : url.slice(start + 1);
-}
-
-async function readBody({ request }: Exchange): Promise<string> {
-  const chunks: Buffer[] = [];
+function answerText(addresses: readonly bigint[], names: Names, problem: string): string {
+  const lines: string[] = [];
   let size = 0;
-  try {
-    // Not destroyed when it is too long: the client is to get its answer.
-    for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-      size += chunk.length;
-      if (size > MAX_BODY) throw tooMany(`${MAX_BODY} bytes of addresses`);
-      chunks.push(chunk);
-    }
-  } catch (error) {
-    // Whoever goes away in mid-question is no defect of ours, and hears of nothing any more.
-    throw errorCode(error) === 'ECONNRESET' ? new HttpError(400, 'reading request: unexpected EOF') : error;
+  for (const address of addresses) {
+    const line = lineOf(address, names.get(address));
+    size += line.length;
+    if (size > MAX_TEXT) throw new HttpError(413, `cgoprof: symbol: more than ${MAX_TEXT} bytes of names`);
+    lines.push(line);
   }
-  return Buffer.concat(chunks).toString('latin1');
-}
-
-function tooMany(limit: string): HttpError {
-  return new HttpError(413, `cgoprof: symbol: more than ${limit}`);
-}
-
-/** What Go reads of it, in order; it says at the end why it stopped early. */
-function parseQuestion(question: string): { readonly addresses: readonly bigint[]; readonly problem: string } {
-  const addresses: bigint[] = [];
-  for (const word of question.split('+')) {
-    if (word.length >= MAX_WORD) return { addresses, problem: 'reading request: bufio: buffer full\n' };
-    const address = parseUint64(word) ?? 0n;
-    if (address !== 0n) addresses.push(address);
-    if (addresses.length > MAX_ADDRESSES) throw tooMany(`${MAX_ADDRESSES} addresses`);
-  }
-  return { addresses, problem: '' };
+  return `num_symbols: 1\n${lines.join('')}${problem}`;
 }
 
 function lineOf(address: bigint, name: string | undefined): string {
@@ -97,21 +69,41 @@ function lineOf(address: bigint, name: string | undefined): string {
 }
 
 async function namesOf(addresses: ReadonlySet<bigint>, target: ServedTarget, gone: AbortSignal): Promise<Names> {
-  const { part, profiles } = await whatIsKnown(target);
-  const names = namesInStacks(addresses, profiles);
+  const known = await whatIsKnown(target);
+  const { names, unknown } = await turns.take(() => namesOnThisSide(addresses, target, known, gone));
+  const { upstream } = target;
+  if (upstream !== undefined && unknown.length > 0) {
+    // Outside of the turn: a service that does not answer keeps nobody else waiting.
+    const cancel = AbortSignal.any([gone, AbortSignal.timeout(MAX_ASKED_MS)]);
+    await addNamesOfService(names, unknown.slice(0, MAX_ASKED), upstream, cancel);
+  }
+  return names;
+}
+
+/** With those that remain, and may be Go's. */
+async function namesOnThisSide(
+  addresses: ReadonlySet<bigint>,
+  target: ServedTarget,
+  { part, profiles }: Known,
+  gone: AbortSignal,
+): Promise<{ names: Names; unknown: readonly bigint[] }> {
+  const names = namesInStacks(addresses, framesOf(part, profiles));
   const rest = [...addresses].filter((address) => !names.has(address) && isSomewhere(address));
   const unknown: bigint[] = [];
   for (let start = 0; start < rest.length && !gone.aborted; start += LOOKED_UP_AT_ONCE) {
     const some = rest.slice(start, start + LOOKED_UP_AT_ONCE);
     unknown.push(...(await addNamesInModules(names, some, target, part)));
   }
-  const { upstream } = target;
-  if (upstream !== undefined) await addNamesOfService(names, unknown.slice(0, MAX_ASKED), upstream, gone);
-  return names;
+  return { names, unknown };
+}
+
+interface Known {
+  readonly part: CPart;
+  readonly profiles: readonly Profile[];
 }
 
 /** With the profiles whose stacks {@link answerHeapText} has no text of the service's for, in its order. */
-async function whatIsKnown(target: ServedTarget): Promise<{ part: CPart; profiles: readonly Profile[] }> {
+async function whatIsKnown(target: ServedTarget): Promise<Known> {
   if (target.current().end === undefined) {
     const part = await target.cPart();
     return { part, profiles: [part.c] };
@@ -120,8 +112,16 @@ async function whatIsKnown(target: ServedTarget): Promise<{ part: CPart; profile
   return { part, profiles: profilesOf(part) };
 }
 
-function namesInStacks(addresses: ReadonlySet<bigint>, profiles: readonly Profile[]): Names {
-  const frames = new TextFrames(profiles);
+/** Of what several questions share. */
+const framesOfPart = new WeakMap<CPart, TextFrames>();
+
+function framesOf(part: CPart, profiles: readonly Profile[]): TextFrames {
+  const frames = framesOfPart.get(part) ?? new TextFrames(profiles);
+  framesOfPart.set(part, frames);
+  return frames;
+}
+
+function namesInStacks(addresses: ReadonlySet<bigint>, frames: TextFrames): Names {
   const names: Names = new Map();
   for (const address of addresses) {
     const name = frames.nameAt(address);
@@ -185,11 +185,11 @@ async function addNamesOfService(
   names: Names,
   addresses: readonly bigint[],
   upstream: Upstream,
-  gone: AbortSignal,
+  cancel: AbortSignal,
 ): Promise<void> {
   for (let start = 0; start < addresses.length; start += ASKED_AT_ONCE) {
     const asked = addresses.slice(start, start + ASKED_AT_ONCE).map((address) => `0x${address.toString(16)}`);
-    const answer = await askService(upstream, asked, gone);
+    const answer = await askService(upstream, asked, cancel);
     if (answer === undefined) return;
     for (const [, address = '', name = ''] of answer.matchAll(/^(0x[0-9a-f]{1,16}) (.+)$/gm)) {
       names.set(BigInt(address), name);
@@ -201,10 +201,10 @@ async function addNamesOfService(
 async function askService(
   upstream: Upstream,
   addresses: readonly string[],
-  gone: AbortSignal,
+  cancel: AbortSignal,
 ): Promise<string | undefined> {
   try {
-    const { bytes } = await upstream.read('symbol', `?${addresses.join('+')}`, MAX_ANSWER, gone);
+    const { bytes } = await upstream.read('symbol', `?${addresses.join('+')}`, MAX_ANSWER, cancel);
     return Buffer.from(bytes).toString();
   } catch (error) {
     if (error instanceof CgoprofError) return undefined;

@@ -35,7 +35,7 @@ export class Turns {
     return new Promise((resolve, reject) => {
       const giveUp = (): void => {
         this.#waiting.delete(begin);
-        reject(new HttpError(503, 'cgoprof: busy: other profiles are being taken', { 'Retry-After': '1' }));
+        reject(new HttpError(503, 'cgoprof: busy with other requests', { 'Retry-After': '1' }));
       };
       const timer = setTimeout(giveUp, this.limits.maxWaitMs);
       const begin = (): void => {

@@ -1,5 +1,5 @@
-import { connect } from 'node:net';
-import { afterEach, expect, test } from 'vitest';
+import { connect, type Socket } from 'node:net';
+import { afterEach, expect, test, vi } from 'vitest';
 import { Upstream } from '../../../src/collect/upstream.js';
 import { cProfile } from '../../../src/merge/c-profile.js';
 import type { Segment } from '../../../src/native-binding.js';
@@ -40,15 +40,20 @@ function targetOf(known: Known, upstream?: Upstream): ServedTarget {
   return { current: () => ({}), cPart: async () => part, namesFor, upstream } as unknown as ServedTarget;
 }
 
-async function ask(target: ServedTarget, query: string, body?: string) {
+/** @returns its URL */
+async function listening(target: ServedTarget): Promise<string> {
   const server = await serveHttp((request, response) => {
     const url = new URL(`http://localhost${request.url}`);
     const exchange = new Exchange(request, response, url, url.pathname);
     answerSymbol(exchange, target).catch((error: unknown) => exchange.fail(error));
   });
   closers.push(() => server.close());
+  return server.url;
+}
+
+async function ask(target: ServedTarget, query: string, body?: string) {
   const response = await fetch(
-    `${server.url}/debug/pprof/symbol${query}`,
+    `${await listening(target)}/debug/pprof/symbol${query}`,
     body === undefined ? {} : { method: 'POST', body },
   );
   return { status: response.status, type: response.headers.get('content-type'), text: await response.text() };
@@ -63,6 +68,16 @@ async function service(answer: (search: string) => string | undefined): Promise<
   closers.push(() => server.close());
   return { ...server, upstream: new Upstream(server.url) };
 }
+
+/** A client that has sent so much of a question. */
+function client(url: string, text: string): Socket {
+  const socket = connect(Number(new URL(url).port), '127.0.0.1').on('error', () => {});
+  closers.push(() => socket.destroy());
+  socket.write(text);
+  return socket;
+}
+
+const HALF_A_BODY = 'POST /debug/pprof/symbol HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\n\r\n0x1+';
 
 const lines = (...rest: readonly string[]) => ['num_symbols: 1', ...rest, ''].join('\n');
 
@@ -114,7 +129,7 @@ test('a service is asked about so many addresses at the most, in requests that a
   const { upstream, requests } = await service(() => 'num_symbols: 1\n');
   const strangers = Array.from({ length: 20_000 }, (_, i) => hex(0xdead0000n + BigInt(i)));
   await ask(targetOf(new Map(), upstream), '', strangers.join('+'));
-  expect(requests).toHaveLength(50);
+  expect(requests).toHaveLength(10);
   expect(Math.max(...requests.map(({ length }) => length))).toBeLessThan(4096);
 });
 
@@ -137,12 +152,10 @@ test('whoever goes away in mid-question is no defect of ours', async () => {
     const url = new URL('http://localhost/debug/pprof/symbol');
     const answered = answerSymbol(new Exchange(request, response, url, url.pathname), targetOf(new Map()));
     answered.catch((error: unknown) => failures.push(error));
-    request.once('data', () => client.destroy());
+    request.once('data', () => socket.destroy());
   });
   closers.push(() => server.close());
-  const client = connect(Number(new URL(server.url).port), '127.0.0.1', () => {
-    client.write('POST /debug/pprof/symbol HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\n\r\n0x1+');
-  });
+  const socket = client(server.url, HALF_A_BODY);
   await until(() => failures.length > 0);
   expect(failures).toEqual([new HttpError(400, 'reading request: unexpected EOF')]);
 });
@@ -155,4 +168,64 @@ test('a question too long is refused, and a long one answered', async () => {
   expect([more.status, more.text]).toEqual([413, 'cgoprof: symbol: more than 100000 addresses\n']);
   const longer = await ask(target, '', 'x'.repeat(2 ** 21 + 1));
   expect([longer.status, longer.text]).toEqual([413, 'cgoprof: symbol: more than 2097152 bytes of addresses\n']);
+});
+
+test('an answer too long is refused: a name may be long, and be asked for again and again', async () => {
+  const address = LIBRARY.textStart + 0x100n;
+  const known: Known = new Map([[address, { lines: [{ ...sourceLine(''), name: 'x'.repeat(2 ** 20) }], isGo: false }]]);
+  const some = await ask(targetOf(known), '', Array.from({ length: 8 }, () => hex(address)).join('+'));
+  expect(some.status).toBe(200);
+  const more = await ask(targetOf(known), '', Array.from({ length: 32 }, () => hex(address)).join('+'));
+  expect([more.status, more.text]).toEqual([413, 'cgoprof: symbol: more than 33554432 bytes of names\n']);
+});
+
+test('no more than eight bodies are held, those on their way among them; queries are answered meanwhile', async () => {
+  const url = await listening(targetOf(new Map()));
+  const slow = Array.from({ length: 8 }, () => client(url, HALF_A_BODY));
+  const post = async () => fetch(`${url}/debug/pprof/symbol`, { method: 'POST', body: hex(LEAK) });
+  await vi.waitUntil(async () => (await post()).status === 503, { timeout: 10_000 });
+  const refused = await post();
+  expect([refused.headers.get('retry-after'), refused.headers.get('connection')]).toEqual(['1', 'close']);
+  expect(await (await fetch(`${url}/debug/pprof/symbol?${hex(LEAK)}`)).text()).toBe(lines(`${hex(LEAK)} leak`));
+  slow[0]?.destroy();
+  await vi.waitUntil(async () => (await post()).status === 200, { timeout: 10_000 });
+});
+
+test('names are looked up for one question at a time', async () => {
+  const target = targetOf(new Map());
+  const { namesFor } = target;
+  let [now, most] = [0, 0];
+  const counted: ServedTarget['namesFor'] = async (of, segment) => {
+    most = Math.max(most, ++now);
+    await new Promise(setImmediate);
+    now -= 1;
+    return namesFor(of, segment);
+  };
+  const slow = Object.assign(target, { namesFor: counted });
+  const answers = await Promise.all(Array.from({ length: 6 }, () => ask(slow, `?${hex(LIBRARY.textStart)}`)));
+  expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 6 }, () => 200));
+  expect(most).toBe(1);
+});
+
+test('the frames of a snapshot are made once for all who ask of it', async () => {
+  const target = targetOf(new Map());
+  const { c } = await target.cPart();
+  const { location } = c;
+  const locations = vi.spyOn(c, 'location', 'get').mockReturnValue(location);
+  expect((await ask(target, `?${hex(LEAK)}`)).text).toBe(lines(`${hex(LEAK)} leak`));
+  expect((await ask(target, `?${hex(LEAK)}`)).text).toBe(lines(`${hex(LEAK)} leak`));
+  expect(locations).toHaveBeenCalledTimes(1);
+});
+
+test('a service that hangs keeps names back for a while only, and nobody’s turn', async () => {
+  const patience = AbortSignal.timeout.bind(AbortSignal);
+  // Less than what a service has for any other answer.
+  const spy = vi.spyOn(AbortSignal, 'timeout').mockImplementation((ms) => patience(ms < 10_000 ? 200 : ms));
+  closers.push(() => spy.mockRestore());
+  const hung = await serveHttp(() => {});
+  closers.push(() => hung.close());
+  const asked = ask(targetOf(new Map(), new Upstream(hung.url)), `?${hex(LEAK)}+0xdead0000`);
+  await until(() => hung.requests.length > 0);
+  expect((await ask(targetOf(new Map()), `?${hex(LEAK)}`)).text).toBe(lines(`${hex(LEAK)} leak`));
+  expect((await asked).text).toBe(lines(`${hex(LEAK)} leak`));
 });

@@ -1,0 +1,95 @@
+/**
+ * What /debug/pprof/symbol is asked: in the query, or in the body of a POST. What all who ask at the same time have us
+ * hold is bounded.
+ *
+ * Source: net/http/pprof/pprof.go (Symbol), Go 1.26.
+ */
+import type { IncomingMessage } from 'node:http';
+import { errorCode } from '../errors.js';
+import { type Exchange, HttpError } from './exchange.js';
+import { parseUint64 } from './go-integers.js';
+import { Turns } from './turns.js';
+
+/**
+ * Bytes of a question, and addresses in it: pprof asks for all of a profile's at once, and ends if it is refused. Deep
+ * stacks have two or three addresses each that no other has.
+ */
+const MAX_BODY = 2 * 2 ** 20;
+const MAX_ADDRESSES = 100_000;
+
+/** Questions that come as bodies, of all clients: a body may be long on its way, and is held until it is answered. */
+const MAX_BODIES = 8;
+
+/** Bytes between two `+` at which Go gives up: its reader's buffer is full. */
+const MAX_WORD = 4096;
+
+export interface Question {
+  /** In the order in which they were asked for, some maybe more than once. */
+  readonly addresses: readonly bigint[];
+  /** Why Go would have stopped reading early, a line for the end of the answer; '': it would not have. */
+  readonly problem: string;
+}
+
+let bodies = 0;
+
+/** Queries are bounded by the head of a request, and wait as they came. */
+const queries = new Turns({ atOnce: 8, maxWaitMs: 10_000 });
+
+/** Has a question answered. @throws HttpError when it is too long, or too many are asked */
+export async function withQuestion(exchange: Exchange, answer: (question: Question) => Promise<void>): Promise<void> {
+  const { request } = exchange;
+  if (request.method !== 'POST') return queries.take(() => answer(parseQuestion(queryOf(request.url ?? ''))));
+  if (bodies === MAX_BODIES) {
+    // The rest of the body is not waited for.
+    const headers = { 'Retry-After': '1', Connection: 'close' };
+    throw new HttpError(503, 'cgoprof: busy: other questions are being read and answered', headers);
+  }
+  bodies += 1;
+  try {
+    await answer(parseQuestion(await readBody(request)));
+  } finally {
+    bodies -= 1;
+  }
+}
+
+/** As it came, without its question mark. */
+function queryOf(url: string): string {
+  const start = url.indexOf('?');
+  return start < 0 ? '' : url.slice(start + 1);
+}
+
+async function readBody(request: IncomingMessage): Promise<string> {
+  // Copied: pieces of a byte each, which a client may send, would take a hundred times as much by themselves.
+  let bytes = Buffer.alloc(2 ** 14);
+  let size = 0;
+  try {
+    // Not destroyed when it is too long: the client is to get its answer.
+    for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+      const end = size + chunk.length;
+      if (end > MAX_BODY) throw tooMany(`${MAX_BODY} bytes of addresses`);
+      if (end > bytes.length) bytes = Buffer.concat([bytes], Math.min(2 * end, MAX_BODY));
+      chunk.copy(bytes, size);
+      size = end;
+    }
+  } catch (error) {
+    // Whoever goes away in mid-question is no defect of ours, and hears of nothing any more.
+    throw errorCode(error) === 'ECONNRESET' ? new HttpError(400, 'reading request: unexpected EOF') : error;
+  }
+  return bytes.toString('latin1', 0, size);
+}
+
+function tooMany(limit: string): HttpError {
+  return new HttpError(413, `cgoprof: symbol: more than ${limit}`);
+}
+
+/** What Go reads of it, in order; it says at the end why it stopped early. */
+function parseQuestion(question: string): Question {
+  const addresses: bigint[] = [];
+  for (const word of question.split('+')) {
+    if (word.length >= MAX_WORD) return { addresses, problem: 'reading request: bufio: buffer full\n' };
+    const address = parseUint64(word) ?? 0n;
+    if (address !== 0n) addresses.push(address);
+    if (addresses.length > MAX_ADDRESSES) throw tooMany(`${MAX_ADDRESSES} addresses`);
+  }
+  return { addresses, problem: '' };
+}
