@@ -12,10 +12,11 @@ import {
   parseTarget,
   uniqueName,
 } from '../collect/target-name.js';
-import { NoProcessYet, type TargetSource, targetSource } from '../collect/target-sources.js';
-import { type Context, DONE, type Ending, say } from '../context.js';
+import { type TargetSource, targetSource } from '../collect/target-sources.js';
+import { type Context, DONE, type Ending } from '../context.js';
 import { errorCode, usageError } from '../errors.js';
 import type { NativeBinding } from '../native-binding.js';
+import { saySameProcesses, sayWhatIsServed } from './say-served.js';
 import { type ListenOptions, lookAt, servedTargetMaker, startServing } from './serving.js';
 
 export interface ServeOptions extends ListenOptions {
@@ -33,7 +34,8 @@ export async function serve(context: Context, targets: readonly string[], option
   );
   const make = servedTargetMaker(context, native, options);
   const served = followed.map((one) => make(one, services.get(one.name)));
-  for (const one of followed) sayIfMissing(context, one);
+  for (const one of served) sayWhatIsServed(context, one, services.get(one.name));
+  saySameProcesses(context, served);
 
   const stop = await startServing(context, served, () => lookAt(followed), options);
   await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]);
@@ -46,7 +48,11 @@ export async function serve(context: Context, targets: readonly string[], option
 function followTargets(context: Context, native: NativeBinding, targets: readonly string[]): FollowedTarget[] {
   const parsed = targets.map((target) => parseTarget(target, (path) => fileAt(native, path)));
   const names = new Set<string>();
+  const texts = new Set<string>();
   for (const { name, text } of parsed) {
+    if (texts.has(text))
+      throw usageError(`serve ${text}`, 'the target is given twice', 'Whoever asks for it shares it.');
+    texts.add(text);
     if (name === undefined) continue;
     if (names.has(name)) throw usageError(`serve ${name}=${text}`, 'the name is taken', 'Give each target its own.');
     names.add(name);
@@ -114,14 +120,4 @@ export function servicesOf(go: readonly string[], names: readonly string[]): Rea
     services.set(target, url);
   }
   return services;
-}
-
-/** @throws CgoprofError where nothing will ever come */
-function sayIfMissing(context: Context, followed: FollowedTarget): void {
-  try {
-    followed.current();
-  } catch (error) {
-    if (!(error instanceof NoProcessYet)) throw error;
-    say(context, `${followed.name}: waiting for a process: ${error.message}`);
-  }
 }

@@ -174,7 +174,7 @@ describe('what net/http/pprof answers', () => {
     const found: Difference[] = [];
     for (let i = 0; i < rows.length; i += 4) found.push(...(await differences(both, rows.slice(i, i + 4))));
     expect(found).toEqual([]);
-    expect(both.serving.stderr).toMatch(/^[^\n]+\n$/); // Nothing but where it listens.
+    expect(both.serving.stderr).toMatch(/^[^\n]+\n[^\n]+\n$/); // Nothing but what is served, and where.
   });
 
   it('of what is taken meanwhile, and around it, is too', async () => {
@@ -317,7 +317,7 @@ describe('a client that goes away', () => {
     await ends;
     await untilInWindow(service, false);
     while ((await profile()).status !== 200);
-    expect(serving.stderr.split('\n')).toHaveLength(2);
+    expect(serving.stderr.split('\n')).toHaveLength(3); // what is served; where; nothing more
   });
 });
 

@@ -98,7 +98,7 @@ it('clients that send half, nothing, nonsense or too much, or read nothing, are 
   }
   const answers = await Promise.all(Array.from({ length: 50 }, () => serving.get(HEAP)));
   expect(answers.map(({ status }) => status)).toEqual(Array(50).fill(200));
-  expect(serving.stderr.match(/\n/g)).toHaveLength(2); // the process has ended; listening on
+  expect(serving.stderr.match(/\n/g)).toHaveLength(3); // the process has ended; what is served; listening on
 });
 
 it('a rejection that nobody waits for is told, and it serves on', async () => {

@@ -50,12 +50,14 @@ describe('refused at once', () => {
     [['api', '10'], 'pid 10: no such process', 1],
     [['web=10'], 'pid 10: no such process', 1],
     [['./no.seg'], './no.seg: no such file', 1],
+    [['api', 'api'], 'serve api: the target is given twice', 2],
+    [['a=10', 'b=10'], 'serve 10: the target is given twice', 2],
     [['a=api', 'a=web'], 'serve a=web: the name is taken', 2],
     [['a='], 'serve a=: no target', 2],
     [['api', '--', '--go', 'http://h'], 'serve --go: not a target', 2],
     [['api', '--go', 'heap.pb.gz'], '--go heap.pb.gz: not a URL: a service is asked again and again', 2],
     [['api', 'web', '--go', 'http://h'], '--go http://h: of which of api, web?', 2],
-    [['api', 'api', '--go', 'api-3=http://h'], '--go api-3=http://h: no target api-3, only api, api-2', 2],
+    [['api', '*/api', '--go', 'api-3=http://h'], '--go api-3=http://h: no target api-3, only api, api-2', 2],
     [['api', 'api=web', '--go', 'x=http://h'], '--go x=http://h: no target x, only api-2, api', 2],
   ])('serve %j', async (args, message, exitCode) => {
     await expect(cli('serve', ...args)).rejects.toMatchObject({ message: expect.stringContaining(message), exitCode });
