@@ -149,6 +149,7 @@ export class FollowedTarget {
   #current: FollowedSegment | undefined;
   #nextLookAt = Number.NEGATIVE_INFINITY;
   #missing: CgoprofError | undefined;
+  #isClosed = false;
 
   /** @param name By which people know it. */
   constructor(
@@ -158,8 +159,9 @@ export class FollowedTarget {
     private readonly source: TargetSource,
   ) {}
 
-  /** Cheap to ask, as often as one likes. @throws CgoprofError while there is nothing to read */
+  /** Cheap to ask, as often as one likes. @throws CgoprofError while there is nothing to read, and once it is closed */
   current(): FollowedSegment {
+    if (this.#isClosed) throw new CgoprofError({ what: this.name, why: 'is not served any more' });
     const before = this.#current;
     this.#current = this.#held?.look();
     if (this.#current !== undefined && this.#current !== before) this.#sayEnded(this.#current);
@@ -181,11 +183,13 @@ export class FollowedTarget {
 
   /** Looks for what follows without waiting until it is time to. */
   lookNow(): void {
+    if (this.#isClosed) return;
     this.#current = this.#held?.look();
     if (this.#current === undefined || this.#current.end !== undefined) this.#lookForNext(true);
   }
 
   close(): void {
+    this.#isClosed = true;
     this.#held?.close();
     this.#held = undefined;
     this.#current = undefined;

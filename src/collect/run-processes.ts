@@ -4,7 +4,7 @@
  */
 import { type Context, say } from '../context.js';
 import { CgoprofError } from '../errors.js';
-import type { NativeBinding } from '../native-binding.js';
+import type { NativeBinding, SegmentHeader } from '../native-binding.js';
 import { fileId, segmentFiles } from './find-segments.js';
 import { FollowedTarget } from './followed-target.js';
 import { isStarting, readSegmentHeader } from './read-segment.js';
@@ -13,6 +13,11 @@ import { type Candidate, fileCandidate } from './target-sources.js';
 
 /** Each holds a descriptor. */
 const MAX_TARGETS = 64;
+
+interface Segment {
+  readonly path: string;
+  readonly header: SegmentHeader;
+}
 
 interface Place {
   readonly program: string;
@@ -45,11 +50,17 @@ export class RunProcesses {
   /** Looks for segments that are new. Cheap: reads a directory. */
   look(): void {
     const known = new Set<string>();
+    const met: Segment[] = [];
     for (const path of segmentFiles(this.context)) {
       const id = `${path} ${fileId(path)}`;
-      if (this.#known.has(id) || this.#meet(path)) known.add(id);
+      const header = this.#known.has(id) ? undefined : this.#headerOf(path);
+      if (header !== 'starting') known.add(id);
+      if (typeof header === 'object' && header.runId === this.runId) met.push({ path, header });
     }
     this.#known = known;
+    // Files come by their names, in which a pid of four digits is before one of three.
+    met.sort((a, b) => Number(a.header.createdUnixNs - b.header.createdUnixNs));
+    for (const { path } of met) this.#meet(path);
   }
 
   close(): void {
@@ -57,16 +68,22 @@ export class RunProcesses {
     this.#places = [];
   }
 
-  /** Whether it need not be looked at again. */
-  #meet(path: string): boolean {
+  /** 'starting': to be looked at again; undefined: there is none. */
+  #headerOf(path: string): SegmentHeader | 'starting' | undefined {
     try {
-      if (readSegmentHeader(this.native, path).runId === this.runId) {
-        this.#add(fileCandidate(this.context, this.native, path));
-      }
-      return true;
+      return readSegmentHeader(this.native, path);
     } catch (error) {
       if (!(error instanceof CgoprofError)) throw error;
-      return !isStarting(error);
+      return isStarting(error) ? 'starting' : undefined;
+    }
+  }
+
+  /** Unless it has gone meanwhile. */
+  #meet(path: string): void {
+    try {
+      this.#add(fileCandidate(this.context, this.native, path));
+    } catch (error) {
+      if (!(error instanceof CgoprofError)) throw error;
     }
   }
 

@@ -193,6 +193,16 @@ describe('a name', () => {
     expect(heldSegments()).toEqual([]);
   });
 
+  it('is not looked for any more once it is closed; who asks yet is told so', () => {
+    profiled(10, 'api');
+    const target = follow('10', 'pid');
+    target.current();
+    target.close();
+    target.lookNow();
+    expect(() => target.current()).toThrow(new CgoprofError({ what: 'api', why: 'is not served any more' }));
+    expect(heldSegments()).toEqual([]);
+  });
+
   it('goes on to the next at once, when that runs already', () => {
     profiled(10, 'api');
     const target = follow('api', 'pattern');

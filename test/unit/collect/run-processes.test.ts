@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { RunProcesses } from '../../../src/collect/run-processes.js';
+import type { SegmentHeader } from '../../../src/native-binding.js';
 import { codedError, FakeWorld } from '../../support/fake-world.js';
 import { PRELOADED, recordedProcess } from '../../support/profiled-process.js';
 
@@ -31,8 +32,9 @@ function behindDescriptors() {
 }
 
 /** A process of the run. @returns its segment */
-function start(pid: number, program: string, runId = RUN): string {
-  const header = { runId, exePath: `/srv/${program}`, pid, startTimeTicks: 1n, createdUnixNs: BigInt(pid) };
+function start(pid: number, program: string, beside: Partial<SegmentHeader> = {}): string {
+  const own = { runId: RUN, exePath: `/srv/${program}`, pid, startTimeTicks: 1n, createdUnixNs: BigInt(pid) };
+  const header = { ...own, ...beside };
   return recordedProcess(world, pid, { library: PRELOADED, header });
 }
 
@@ -48,7 +50,7 @@ function seen(): string[] {
 }
 
 it('each is served under the name of its program; those of others are not', () => {
-  start(9, 'api', 'def');
+  start(9, 'api', { runId: 'def' });
   expect(seen()).toEqual([]);
   start(10, 'api');
   start(11, 'worker');
@@ -67,6 +69,13 @@ it('the living come first, and who starts takes the place of one of its name tha
   start(12, 'worker');
   start(13, 'api');
   expect(seen()).toEqual(['api 13', 'worker 12', 'migrate (10)']);
+});
+
+it('those that are new at the same look come as they started, whatever their pids', () => {
+  start(1000, 'api', { createdUnixNs: 1n });
+  start(999, 'api', { createdUnixNs: 2n });
+  start(100, 'worker', { createdUnixNs: 3n });
+  expect(seen()).toEqual(['api 1000', 'api-2 999', 'worker 100']);
 });
 
 it('one that is still being set up is looked at again', () => {
