@@ -20,7 +20,10 @@ export interface Patience {
   readonly requestTimeout: number;
   /** For the next request: longer than most scrapers wait from one to the next. */
   readonly keepAliveTimeout: number;
-  /** For a client that takes nothing of what it is sent. However long an answer takes us, it is waited for. */
+  /**
+   * How often a client is looked at that has not taken all of what it was sent: one that took nothing from one look to the
+   * next is ended, after one to two times that. However long an answer takes us, it is waited for.
+   */
   readonly stalled: number;
   /** How often the first two are looked at. */
   readonly connectionsCheckingInterval: number;
@@ -48,7 +51,7 @@ export async function listen(
 ): Promise<Server> {
   const server = createServer({ ...timeouts, maxHeaderSize: MAX_HEADER_SIZE }, answer);
   server.maxConnections = MAX_CONNECTIONS;
-  // Without progress: node:http starts the time anew whenever bytes were taken.
+  // Without progress: node:net starts the time anew if bytes were taken within it, whenever in it that was.
   server.setTimeout(stalled, (socket: Socket) => {
     if (socket.writableLength > 0) socket.destroy();
   });
