@@ -40,14 +40,26 @@ export interface BlockEstimate {
   readonly objects: Estimate;
 }
 
-/** What was allocated at one line: that of the leaf, which called malloc, whoever its callers were. */
-export interface SiteEstimate {
-  readonly allocator: 'c' | 'go';
+/** A line of source, as a profile names it. */
+export interface Place {
   readonly function: string;
   /** '' unknown. */
   readonly file: string;
   /** 0 unknown. */
   readonly line: number;
+}
+
+/**
+ * Which lines are no site, because nobody wrote them: what the call is called that they stand for; undefined for all
+ * others. What is allocated at one of them is its caller's.
+ */
+export type CallName = (place: Place) => string | undefined;
+
+/** What was allocated at one line: that of the leaf, which called malloc, whoever its callers were. */
+export interface SiteEstimate extends Place {
+  readonly allocator: 'c' | 'go';
+  /** What it called, where sites are asked for as callers: see {@link CallName}. */
+  readonly via?: string;
   readonly inUse: BlockEstimate;
   readonly allocated: BlockEstimate;
 }
@@ -117,7 +129,7 @@ function uncut(blocks: number, byBytes: number, rate: number): number {
 class SiteTally {
   readonly #tallies = [new Tally(), new Tally(), new Tally(), new Tally()] as const;
 
-  constructor(readonly place: Pick<SiteEstimate, 'allocator' | 'function' | 'file' | 'line'>) {}
+  constructor(readonly place: Omit<SiteEstimate, 'inUse' | 'allocated'>) {}
 
   add({ value }: Sample, blockSize: number, rate: number): void {
     const ratio = rate > 1 ? blockSize / rate : Number.POSITIVE_INFINITY;
@@ -140,12 +152,17 @@ class SiteTally {
   }
 }
 
-/** Finds the leaf lines and the block sizes of one profile's samples. */
+const NO_PLACE: Place = { function: '', file: '', line: 0 };
+
+/** Finds the sites and the block sizes of one profile's samples. */
 class Reader {
   readonly #locations;
   readonly #functions;
 
-  constructor(private readonly profile: Profile) {
+  constructor(
+    private readonly profile: Profile,
+    private readonly callName: CallName,
+  ) {
     this.#locations = new Map(profile.location.map((location) => [int64(location.id), location]));
     this.#functions = new Map(profile.function.map((fn) => [int64(fn.id), fn]));
   }
@@ -154,12 +171,28 @@ class Reader {
     return this.profile.stringTable.strings[Number(index ?? 0)] ?? '';
   }
 
-  /** Innermost inlined function of the innermost frame. */
+  /** Innermost inlined function of the innermost frame, or of what called it. */
   place(sample: Sample): SiteTally['place'] {
-    const leaf = this.#locations.get(int64(sample.locationId[0] ?? 0))?.line[0];
-    const fn = this.#functions.get(int64(leaf?.functionId ?? 0));
     const allocator = isFromC(this.profile, sample) ? 'c' : 'go';
-    return { allocator, function: this.#text(fn?.name), file: this.#text(fn?.filename), line: Number(leaf?.line ?? 0) };
+    let via: string | undefined;
+    for (const place of this.#places(sample)) {
+      const call = this.callName(place);
+      if (call === undefined) return { allocator, ...place, ...(via === undefined ? {} : { via }) };
+      via = call;
+    }
+    // Of nothing but such lines the leaf is as good as any.
+    const [leaf = NO_PLACE] = this.#places(sample);
+    return { allocator, ...leaf };
+  }
+
+  /** Leaf first. */
+  *#places({ locationId }: Sample): Generator<Place> {
+    for (const id of locationId) {
+      for (const { functionId, line } of this.#locations.get(int64(id))?.line ?? []) {
+        const fn = this.#functions.get(int64(functionId));
+        yield { function: this.#text(fn?.name), file: this.#text(fn?.filename), line: Number(line) };
+      }
+    }
   }
 
   /** Mean size of the sample's blocks, as the profile's label has it. */
@@ -173,11 +206,13 @@ class Reader {
 /**
  * Adds heap profiles up per site, most bytes in use first. Each profile states by its period how it was sampled, so they
  * must be as they were taken: merged ones have one period for both sides.
+ *
+ * @param callName By default every line is a site.
  */
-export function siteEstimates(profiles: readonly Profile[]): SiteEstimate[] {
+export function siteEstimates(profiles: readonly Profile[], callName: CallName = () => undefined): SiteEstimate[] {
   const sites = new Map<string, SiteTally>();
   for (const profile of profiles) {
-    const reader = new Reader(profile);
+    const reader = new Reader(profile, callName);
     for (const sample of profile.sample) {
       const place = reader.place(sample);
       const key = JSON.stringify(Object.values(place));

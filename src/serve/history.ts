@@ -15,6 +15,8 @@ const HOUR_MS = 3_600_000;
 export interface Reading {
   /** Unix time, ms. */
   readonly at: number;
+  /** Whose numbers they are; '' where there was nothing to read. */
+  readonly identity: LiveIdentity;
   readonly c: number | null;
   readonly go: number | null;
   readonly rss: number | null;
@@ -33,17 +35,24 @@ export class Ring {
 
   get columns(): LiveHistory {
     const column = <Name extends keyof Reading>(name: Name) => this.#readings.map((reading) => reading[name]);
-    return { at: column('at'), c: column('c'), go: column('go'), rss: column('rss') };
+    const read = column('identity');
+    const identities = [...new Set(read)].filter((identity) => identity !== '');
+    const of = read.map((identity) => identities.indexOf(identity));
+    return { at: column('at'), identities, of, c: column('c'), go: column('go'), rss: column('rss') };
   }
 }
 
 /** What C has in use by a segment: all that the C profile adds up to. */
 export function cBytesInUse(segment: Segment): number {
-  const { attachments, beforeAttachBytes = 0 } = segment.header;
-  return Number(cSiteCounts(segment).inUse.bytes) + (attachments > 0 ? beforeAttachBytes : 0);
+  return Number(cSiteCounts(segment).inUse.bytes) + (beforeAttachIn(segment) ?? 0);
 }
 
-/** Tells a recording from the next one of the same target. */
+/** What of that was in use before the attach; null where there was none, or nobody knows. */
+export function beforeAttachIn({ header }: Segment): number | null {
+  return header.attachments > 0 ? (header.beforeAttachBytes ?? null) : null;
+}
+
+/** Tells a process, and its recording, from the next one of the same target. */
 export function identityOf({ found }: FollowedSegment): LiveIdentity {
   const { bootId, pid, startTimeTicks, createdUnixNs } = found.header;
   return [bootId, pid, startTimeTicks, createdUnixNs].join('-');
@@ -52,7 +61,8 @@ export function identityOf({ found }: FollowedSegment): LiveIdentity {
 /** Fills a ring from a target, one reading at a time. */
 export class History {
   readonly #ring = new Ring();
-  #last: { readonly at: number; readonly identity: LiveIdentity } = { at: 0, identity: '' };
+  /** Of the last reading that there was something to read for, Unix time, ms. */
+  #lastAt = 0;
 
   constructor(private readonly target: ServedTarget) {}
 
@@ -62,16 +72,13 @@ export class History {
 
   /** Of a process that has ended, or cannot be read, nothing is known any more. */
   record(at: number): void {
-    const nothing = { at, c: null, go: null, rss: null };
+    const nothing = { at, identity: '', c: null, go: null, rss: null };
     try {
       const followed = this.target.current();
+      const { livePid } = followed;
       const identity = identityOf(followed);
-      // A gap parts what one process held from what the next one holds.
-      const isAnother = this.#last.identity !== '' && this.#last.identity !== identity;
-      this.#ring.add(
-        isAnother || followed.livePid === undefined ? nothing : this.#read(followed, followed.livePid, at),
-      );
-      this.#last = { at, identity };
+      this.#ring.add(livePid === undefined ? { ...nothing, identity } : this.#read(followed, livePid, at));
+      this.#lastAt = at;
     } catch {
       // Whoever opens the page is told why.
       this.#ring.add(nothing);
@@ -80,9 +87,10 @@ export class History {
 
   #read(followed: FollowedSegment, livePid: number, at: number): Reading {
     const { lastGo } = this.target;
-    const isNew = lastGo !== undefined && lastGo.takenAt.getTime() > this.#last.at;
+    const isNew = lastGo !== undefined && lastGo.takenAt.getTime() > this.#lastAt;
     return {
       at,
+      identity: identityOf(followed),
       c: cBytesInUse(this.target.segment(followed)),
       go: isNew ? lastGo.bytes : null,
       rss: this.target.memory(livePid)?.resident ?? null,

@@ -4,13 +4,22 @@
  */
 import { endNote } from '../collect/followed-target.js';
 import { CgoprofError, oneLine } from '../errors.js';
+import { cgoCallOf } from '../merge/cgo-call.js';
 import { otherProgramNote } from '../merge/same-program.js';
 import { segmentNotes } from '../merge/segment-notes.js';
 import { type SiteEstimate, siteEstimates } from '../merge/site-estimates.js';
 import { processRow } from '../present/ps-table.js';
-import { type Exchange, HttpError } from './exchange.js';
-import { cBytesInUse, History, identityOf } from './history.js';
-import { INTERVAL_MS, type LiveC, type LiveGo, type LiveProcess, type LiveSite, type LiveState } from './live-state.js';
+import type { Exchange } from './exchange.js';
+import { beforeAttachIn, cBytesInUse, History, identityOf } from './history.js';
+import {
+  INTERVAL_MS,
+  type LiveC,
+  type LiveGo,
+  type LiveProcess,
+  type LiveSite,
+  type LiveState,
+  type NoSuchTarget,
+} from './live-state.js';
 import type { CPart, GoPart, ServedTarget } from './served-target.js';
 
 /** For how long a look is new enough for another page. */
@@ -43,19 +52,20 @@ function liveProcess({ target: { found, livePid }, symbolized }: CPart): LivePro
 }
 
 function liveC({ symbolized: { segment }, c }: CPart): LiveC {
-  const sites = siteEstimates([c]).filter(({ inUse }) => inUse.bytes.estimate > 0);
+  const sites = siteEstimates([c], cgoCallOf).filter(({ inUse }) => inUse.bytes.estimate > 0);
   const pid = `pid ${segment.header.pid}: `;
   return {
     bytes: cBytesInUse(segment),
+    beforeAttach: beforeAttachIn(segment),
     sites: sites.slice(0, MAX_SITES).map(liveSite),
     siteCount: sites.length,
     notes: segmentNotes(segment).map((note) => (note.startsWith(pid) ? note.slice(pid.length) : note)),
   };
 }
 
-function liveSite({ function: name, file, line, inUse }: SiteEstimate): LiveSite {
+function liveSite({ function: name, file, line, via = '', inUse }: SiteEstimate): LiveSite {
   const { estimate, low, high } = inUse.bytes;
-  return { function: legible(name), file: legible(file), line, bytes: estimate, low, high };
+  return { function: legible(name), file: legible(file), line, via: legible(via), bytes: estimate, low, high };
 }
 
 /** A target as live pages see it. */
@@ -139,10 +149,12 @@ class LiveTarget {
   #go(at: number, lives: boolean): LiveGo {
     const { upstream, lastGo } = this.target;
     if (upstream === undefined) return { served: false, bytes: null, takenAt: null, problem: '' };
-    if (!lives) return { served: true, bytes: null, takenAt: null, problem: '' };
+    const bytes = lastGo?.bytes ?? null;
     const takenAt = lastGo?.takenAt.getTime() ?? null;
+    // Its last profile is what is left of a process that has ended, as its segment is.
+    if (!lives) return { served: true, bytes, takenAt, problem: '' };
     const isNew = takenAt !== null && at - takenAt < STALE_MS;
-    return { served: true, bytes: isNew ? (lastGo?.bytes ?? null) : null, takenAt, problem: this.#goProblem };
+    return { served: true, bytes: isNew ? bytes : null, takenAt, problem: this.#goProblem };
   }
 }
 
@@ -166,6 +178,11 @@ export class LiveTargets {
     clearInterval(this.#timer);
   }
 
+  /** In the order of the command line. */
+  get names(): string[] {
+    return this.served.map(({ name }) => name);
+  }
+
   /** @param name The first one's by default. @returns undefined when there is none of that name */
   async state(name: string | null, now = Date.now()): Promise<LiveState | undefined> {
     const targets = this.#targets;
@@ -174,7 +191,7 @@ export class LiveTargets {
     const isFirst = target === targets[0];
     return {
       ...(await target.look(now)),
-      targets: targets.map((one) => one.name),
+      targets: this.names,
       target: target.name,
       pprof: isFirst ? 'debug/pprof/' : `p/${encodeURIComponent(target.name)}/debug/pprof/`,
       history: target.history.columns,
@@ -192,9 +209,10 @@ export class LiveTargets {
   }
 }
 
-/** Answers the page's question. @throws HttpError */
+/** Answers the page's question. */
 export async function answerLiveData(exchange: Exchange, live: LiveTargets): Promise<void> {
   const state = await live.state(exchange.query.get('target'));
-  if (state === undefined) throw new HttpError(404, 'Unknown target');
-  exchange.send({ 'Content-Type': 'application/json; charset=utf-8' }, JSON.stringify(state));
+  const headers = { 'Content-Type': 'application/json; charset=utf-8' };
+  if (state !== undefined) exchange.send(headers, JSON.stringify(state));
+  else exchange.send(headers, JSON.stringify({ targets: live.names } satisfies NoSuchTarget), 404);
 }

@@ -23,6 +23,7 @@ const SCRIPTS = [
   'ui/commands.js',
   'ui/elements.js',
   'ui/figures.js',
+  'ui/notes.js',
   'ui/page.js',
   'ui/series.js',
   'ui/site-history.js',

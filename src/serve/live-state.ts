@@ -15,6 +15,8 @@ export interface LiveSite {
   readonly file: string;
   /** 0 unknown. */
   readonly line: number;
+  /** What the line called that allocates by itself, such as C.CString; '' where it called the allocator. */
+  readonly via: string;
   readonly bytes: number;
   /** The interval that covers the truth in 95 % of cases. */
   readonly low: number;
@@ -23,6 +25,8 @@ export interface LiveSite {
 
 export interface LiveC {
   readonly bytes: number;
+  /** What of them was in use before the attach, by whatever lines; null where that is not among them. */
+  readonly beforeAttach: number | null;
   /** Most bytes first. */
   readonly sites: readonly LiveSite[];
   /** Of all sites that hold memory; those beyond the first are left out of {@link sites}. */
@@ -34,7 +38,10 @@ export interface LiveC {
 export interface LiveGo {
   /** Whether a service was named that can be asked. */
   readonly served: boolean;
-  /** Of the profile that came last, whoever asked for it. */
+  /**
+   * Of the profile that came last, whoever asked for it. Null when that says nothing of now; of a process that has ended
+   * it is told however old it is.
+   */
   readonly bytes: number | null;
   readonly takenAt: number | null;
   /** Why there is none, or no newer one; '' when all is well. */
@@ -54,15 +61,22 @@ export interface LiveProcess {
   readonly attached: string | null;
 }
 
-/** Columns of equal length, oldest first; null where nothing is known. */
+/**
+ * Columns of equal length, oldest first; null where nothing is known: it was not asked for, its process had ended, or
+ * there was nothing to read.
+ */
 export interface LiveHistory {
   readonly at: readonly number[];
+  /** All that readings are of, each once. */
+  readonly identities: readonly LiveIdentity[];
+  /** Index in {@link identities}; -1 where there was nothing to read. */
+  readonly of: readonly number[];
   readonly c: readonly (number | null)[];
   readonly go: readonly (number | null)[];
   readonly rss: readonly (number | null)[];
 }
 
-/** Which process, and which recording of it: numbers of two are not compared. */
+/** Which process, and which recording of it: numbers of two are neither compared nor joined by a line. */
 export type LiveIdentity = string;
 
 export interface LiveState {
@@ -76,6 +90,7 @@ export interface LiveState {
   readonly problem: string;
   /** How and when its process came to its end, a clause; '' while it lives. */
   readonly ended: string;
+  /** '' when nothing can be read. */
   readonly identity: LiveIdentity;
   readonly process: LiveProcess | null;
   readonly c: LiveC | null;
@@ -83,4 +98,10 @@ export interface LiveState {
   /** Null once the process has ended. */
   readonly rss: number | null;
   readonly history: LiveHistory;
+}
+
+/** What is told instead, with status 404, where there is no target of that name. */
+export interface NoSuchTarget {
+  /** Names of those that there are. */
+  readonly targets: readonly string[];
 }

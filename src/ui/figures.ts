@@ -6,7 +6,16 @@ import { formatBytes } from '../present/units.js';
 import type { LiveState } from '../serve/live-state.js';
 import type { Chart } from './chart.js';
 import { byId, element, setText } from './elements.js';
-import { changeOf, type Points, SERIES, type Series, type SeriesName } from './series.js';
+import {
+  BETWEEN,
+  changeOf,
+  isEarlier,
+  type Points,
+  replacedAt,
+  SERIES,
+  type Series,
+  type SeriesName,
+} from './series.js';
 import { formatChange, formatClock, formatClockSeconds, formatSpan } from './words.js';
 
 /** Between rows of the table. */
@@ -23,12 +32,14 @@ export class Figures {
   readonly #figures: ReadonlyMap<SeriesName, Figure>;
   #state: LiveState | undefined;
   #points: Points | undefined;
+  #silent = false;
 
   constructor(chart: () => Chart) {
     this.#figures = new Map(SERIES.map((series) => [series.name, addFigure(series, chart)]));
   }
 
   show(state: LiveState, points: Points): void {
+    this.#silent = false;
     this.#state = state;
     this.#points = points;
     this.showPoint(undefined);
@@ -36,7 +47,13 @@ export class Figures {
     byId('history-rows').replaceChildren(...tableRows(points));
   }
 
-  /** @param index Of a point in time; undefined: now */
+  /** What was shown last is not of now any more. */
+  showSilence(): void {
+    this.#silent = true;
+    this.showPoint(undefined);
+  }
+
+  /** @param index Of a point in time; undefined: what is known last */
   showPoint(index: number | undefined): void {
     const points = this.#points;
     const state = this.#state;
@@ -47,9 +64,26 @@ export class Figures {
       setText(figure.value, orUnknown(index === undefined ? valueNow(state, name) : points.values[name][index]));
       setText(figure.change, index === undefined ? changeText(points, name) : '');
     }
-    const at = index === undefined ? undefined : points.at[index];
-    setText(byId('when'), at === undefined ? 'Now' : `At ${formatClockSeconds(at)}`);
+    setText(byId('when'), index === undefined ? this.#whenShown(state, points) : whenPoint(points, index));
   }
+
+  #whenShown(state: LiveState, points: Points): string {
+    if (this.#silent) return `As of ${formatClockSeconds(state.at)}`;
+    if (state.process === null) return '';
+    return state.ended === '' ? `Now${orNothing(', ', newness(state, points))}` : 'What is known last';
+  }
+}
+
+const orNothing = (before: string, text: string): string => (text === '' ? '' : `${before}${text}`);
+
+/** Whose lines begin there is another process; '' when all are of the same. */
+function newness({ at }: LiveState, points: Points): string {
+  const since = replacedAt(points);
+  return since === undefined ? '' : `new process ${formatSpan(Math.max(0, at - since))} ago`;
+}
+
+function whenPoint(points: Points, index: number): string {
+  return `At ${formatClockSeconds(points.at[index] ?? 0)}${isEarlier(points, index) ? ', an earlier process' : ''}`;
 }
 
 function valueNow({ c, go, rss }: LiveState, name: SeriesName): number | null {
@@ -91,18 +125,20 @@ function summary(state: LiveState, points: Points): string {
     if (now === null) return `${label} not known`;
     return `${label} ${formatBytes(now)}${change === '' ? '' : `, ${change}`}`;
   });
-  return `Chart of memory over time. ${parts.join('; ')}.`;
+  return `Chart of memory over time. ${parts.join('; ')}${orNothing('; ', newness(state, points))}.`;
 }
 
 /** One row for every five minutes, latest first. */
-function tableRows({ at, values }: Points): HTMLTableRowElement[] {
+function tableRows(points: Points): HTMLTableRowElement[] {
+  const { at, of, values } = points;
   const rows: HTMLTableRowElement[] = [];
   let next = Number.POSITIVE_INFINITY;
   for (let i = at.length - 1; i >= 0; i--) {
     const time = at[i] ?? 0;
-    if (time > next) continue;
+    if (time > next || of[i] === BETWEEN) continue;
     next = time - ROW_MS;
-    const head = element('th', { scope: 'row' }, formatClock(time));
+    const whose = isEarlier(points, i) ? ', an earlier process' : '';
+    const head = element('th', { scope: 'row' }, `${formatClock(time)}${whose}`);
     rows.push(element('tr', {}, head, ...SERIES.map(({ name }) => element('td', {}, orUnknown(values[name][i])))));
   }
   return rows;

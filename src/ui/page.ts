@@ -1,11 +1,12 @@
 /** The live page: asks the server for numbers, again and again, and shows what comes; or says that nothing does. */
 
-import { formatBytes, formatTime } from '../present/units.js';
-import { INTERVAL_MS, LIVE_DATA, type LiveProcess, type LiveState } from '../serve/live-state.js';
+import { formatTime } from '../present/units.js';
+import { INTERVAL_MS, LIVE_DATA, type LiveProcess, type LiveState, type NoSuchTarget } from '../serve/live-state.js';
 import { Chart } from './chart.js';
 import { showCommands } from './commands.js';
 import { byId, element, setText } from './elements.js';
 import { Figures } from './figures.js';
+import { attachNote, goNote, rateNote } from './notes.js';
 import { pointsOf } from './series.js';
 import { SiteTable } from './site-table.js';
 import { formatClockSeconds } from './words.js';
@@ -23,8 +24,9 @@ const table = new SiteTable();
 let lastAnswer = 0;
 let shownTargets = '';
 
-async function ask(): Promise<LiveState> {
+async function ask(): Promise<LiveState | NoSuchTarget> {
   const response = await fetch(`${LIVE_DATA}${location.search}`, { signal: AbortSignal.timeout(PATIENCE_MS) });
+  if (response.status === 404) return (await response.json()) as NoSuchTarget;
   if (!response.ok) throw new Error(`${(await response.text()).trim()} (status ${response.status})`);
   return (await response.json()) as LiveState;
 }
@@ -35,7 +37,7 @@ function show(state: LiveState): void {
   setText(byId('status'), problem === '' ? stateText(state) : problem);
   document.documentElement.dataset.state = problem === '' ? (process?.state ?? 'none') : 'none';
   setText(byId('updated'), `Updated ${formatClockSeconds(at)}`);
-  showTargets(state);
+  showTargets(state.targets, state.target);
   showProcess(process);
   const points = pointsOf(state);
   figures.show(state, points);
@@ -43,6 +45,7 @@ function show(state: LiveState): void {
   chart.show(points);
   if (c !== null) table.show(at, state.identity, c);
   showNotes(c?.notes ?? []);
+  setText(byId('attach-note'), attachNote(state));
   setText(byId('go-note'), goNote(state));
   setText(byId('rate-note'), rateNote(process));
   showCommands(state.pprof);
@@ -55,12 +58,16 @@ function stateText({ process, ended }: LiveState): string {
   return process?.state === 'running' ? 'Recording.' : 'The process is starting or ending.';
 }
 
-/** Made anew only when there are others: one of them may have the focus. */
-function showTargets({ targets, target }: LiveState): void {
+/**
+ * Made anew only when there are others: one of them may have the focus.
+ *
+ * @param target Undefined: none of them is shown
+ */
+function showTargets(targets: readonly string[], target: string | undefined): void {
   const shown = JSON.stringify([targets, target]);
   if (shown === shownTargets) return;
   shownTargets = shown;
-  byId('targets').hidden = targets.length < 2;
+  byId('targets').hidden = targets.every((name) => name === target);
   byId('target-list').replaceChildren(
     ...targets.map((name) => {
       const current: Record<string, string> = name === target ? { 'aria-current': 'page' } : {};
@@ -89,30 +96,29 @@ function showNotes(notes: readonly string[]): void {
   byId('loss-list').replaceChildren(...notes.map((note) => element('li', {}, note)));
 }
 
-/** How new Go's numbers are, and what they cost. */
-function goNote({ go: { served, takenAt, problem }, process, rss }: LiveState): string {
-  if (!served) return 'Go in use is not known: no service was named with --go.';
-  if (process === null || rss === null) return 'Go in use went with the process.';
-  const taken = takenAt === null ? '' : ` Its last profile came at ${formatClockSeconds(takenAt)}.`;
-  if (problem !== '') return `Go: ${problem}.${taken}`;
-  return `Go’s numbers are as of its last garbage collection. The service is asked for them only while this page is open, every ${INTERVAL_MS / 1_000}\u00a0s, or when somebody takes a profile.`;
-}
-
-function rateNote(process: LiveProcess | null): string {
-  if (process === null) return '';
-  if (process.rate <= 1) return 'Every allocation in C is recorded.';
-  return `Allocations in C are sampled, one per ${formatBytes(process.rate)} on average: amounts are estimates, and below each stands where the truth lies in 95 % of cases.`;
-}
-
 /** What was shown stays, and is said to be old. */
-function showSilence(error: unknown): void {
+function showOld(): void {
   document.documentElement.dataset.state = 'silent';
+  figures.showSilence();
+}
+
+function showMissing({ targets }: NoSuchTarget): void {
+  showOld();
+  showTargets(targets, undefined);
+  const name = new URLSearchParams(location.search).get('target');
+  const what = name === null ? 'There is no process to show' : `There is no target “${name}”`;
+  const gone = lastAnswer === 0 ? '' : ' any more';
+  setText(byId('status'), `${what}${gone}.${targets.length > 0 ? ' Choose one of those above.' : ''}`);
+}
+
+function showSilence(error: unknown): void {
+  showOld();
   const why = error instanceof Error && /status \d+/.test(error.message) ? `: ${error.message}` : '';
   const since = lastAnswer === 0 ? '' : ` since ${formatClockSeconds(lastAnswer)}`;
   setText(byId('status'), `cgoprof serve does not answer${since}${why}. Trying again…`);
 }
 
-async function askOrTell(): Promise<LiveState | undefined> {
+async function askOrTell(): Promise<LiveState | NoSuchTarget | undefined> {
   try {
     return await ask();
   } catch (error) {
@@ -123,9 +129,12 @@ async function askOrTell(): Promise<LiveState | undefined> {
 
 async function run(): Promise<never> {
   for (;;) {
-    const state = await askOrTell();
-    if (state !== undefined) show(state);
-    await new Promise((resolve) => setTimeout(resolve, state === undefined ? RETRY_MS : INTERVAL_MS));
+    const answer = await askOrTell();
+    if (answer !== undefined) {
+      if ('target' in answer) show(answer);
+      else showMissing(answer);
+    }
+    await new Promise((resolve) => setTimeout(resolve, answer === undefined ? RETRY_MS : INTERVAL_MS));
   }
 }
 

@@ -1,4 +1,4 @@
-/** What each line of C held while the page was open, so that its change can be told. */
+/** What each line that holds C memory held while the page was open, so that its change can be told. */
 import type { LiveIdentity, LiveSite } from '../serve/live-state.js';
 
 const HOUR_MS = 3_600_000;
@@ -11,7 +11,7 @@ interface Look {
   readonly complete: boolean;
 }
 
-const keyOf = ({ function: name, file, line }: LiveSite): string => JSON.stringify([name, file, line]);
+const keyOf = ({ function: name, file, line, via }: LiveSite): string => JSON.stringify([name, file, line, via]);
 
 export class SiteHistory {
   #identity: LiveIdentity = '';

@@ -1,4 +1,4 @@
-/** The table of lines of C that hold the most memory, with their change. */
+/** The table of lines that hold the most memory of C, with their change. */
 import { formatBytes } from '../present/units.js';
 import type { LiveC, LiveSite } from '../serve/live-state.js';
 import { byId, element, setText } from './elements.js';
@@ -86,10 +86,11 @@ function row(site: LiveSite, total: number, change: number | undefined): HTMLTab
 }
 
 function siteHead(site: LiveSite, total: number): HTMLTableCellElement {
-  const { function: name, file, line, bytes } = site;
+  const { function: name, file, line, via, bytes } = site;
   const bar = element('span', { class: 'bar', 'aria-hidden': 'true' });
   bar.style.width = `${total > 0 ? Math.min(100, (100 * bytes) / total) : 0}%`;
   const head = element('th', { scope: 'row' }, element('bdi', { class: 'function' }, name === '' ? '(no name)' : name));
+  if (via !== '') head.append(' ', element('span', { class: 'via' }, 'calls ', element('bdi', {}, via)));
   if (file !== '') {
     const place = `${shortPath(file)}${line > 0 ? `:${line}` : ''}`;
     head.append(' ', element('bdi', { class: 'place', title: `${file}:${line}` }, place));

@@ -1,15 +1,28 @@
 import { describe, expect, it } from 'vitest';
 import { CgoprofError } from '../../../src/errors.js';
 import { cProfile } from '../../../src/merge/c-profile.js';
-import { cBytesInUse, History, Ring } from '../../../src/serve/history.js';
+import { beforeAttachIn, cBytesInUse, History, identityOf, Ring } from '../../../src/serve/history.js';
 import { FakeTarget } from '../../support/fake-target.js';
 import { symbolizedSegment } from '../../support/segment-fixture.js';
 
 describe('Ring', () => {
   it('keeps the last readings, oldest first', () => {
     const ring = new Ring(2);
-    for (const at of [1, 2, 3]) ring.add({ at, c: 10 * at, go: null, rss: 5 });
-    expect(ring.columns).toEqual({ at: [2, 3], c: [20, 30], go: [null, null], rss: [5, 5] });
+    for (const at of [1, 2, 3]) ring.add({ at, identity: 'a', c: 10 * at, go: null, rss: 5 });
+    expect(ring.columns).toEqual({
+      at: [2, 3],
+      identities: ['a'],
+      of: [0, 0],
+      c: [20, 30],
+      go: [null, null],
+      rss: [5, 5],
+    });
+  });
+
+  it('numbers whose readings they are, as far as there are any', () => {
+    const ring = new Ring(4);
+    for (const identity of ['gone', 'a', '', 'b', 'b']) ring.add({ at: 1, identity, c: 1, go: 1, rss: 1 });
+    expect(ring.columns).toMatchObject({ identities: ['a', 'b'], of: [0, -1, 1, 1] });
   });
 
   it('holds an hour', () => {
@@ -34,7 +47,13 @@ describe('cBytesInUse', () => {
 
   it('leaves out what was in use before the attach where nobody knows it', () => {
     const { segment } = symbolizedSegment({ buckets: [], header: { attachments: 1, beforeAttachBytes: undefined } });
-    expect(cBytesInUse(segment)).toBe(0);
+    expect([cBytesInUse(segment), beforeAttachIn(segment)]).toEqual([0, null]);
+  });
+
+  it('says how much of it was in use before the attach', () => {
+    const attached = { attachments: 1, beforeAttachBytes: 1013 };
+    const heldBefore = (header: object) => beforeAttachIn(symbolizedSegment({ buckets: [], header }).segment);
+    expect([heldBefore(attached), heldBefore({ ...attached, attachments: 0 })]).toEqual([1013, null]);
   });
 });
 
@@ -48,6 +67,8 @@ describe('History', () => {
     history.record(30_000);
     expect(history.columns).toEqual({
       at: [10_000, 20_000, 30_000],
+      identities: [identityOf(target.current())],
+      of: [0, 0, 0],
       c: [997, 997, 997],
       go: [null, 7919, null],
       rss: [1 << 20, 1 << 20, 1 << 20],
@@ -65,7 +86,7 @@ describe('History', () => {
     const history = new History(target.served);
     target.end();
     history.record(10_000);
-    expect(history.columns).toEqual({ at: [10_000], c: [null], go: [null], rss: [null] });
+    expect(history.columns).toMatchObject({ at: [10_000], of: [0], c: [null], go: [null], rss: [null] });
   });
 
   it('knows nothing while there is nothing to read', () => {
@@ -75,16 +96,17 @@ describe('History', () => {
     history.record(10_000);
     target.error = undefined;
     history.record(20_000);
-    expect(history.columns.c).toEqual([null, 997]);
+    expect(history.columns).toMatchObject({ of: [-1, 0], c: [null, 997] });
   });
 
-  it('parts two processes by a gap', () => {
+  it('tells the readings of two processes apart', () => {
     const target = new FakeTarget();
     const history = new History(target.served);
     history.record(10_000);
     target.restart();
     history.record(20_000);
     history.record(30_000);
-    expect(history.columns.c).toEqual([997, null, 997]);
+    expect(history.columns).toMatchObject({ of: [0, 1, 1], c: [997, 997, 997] });
+    expect(new Set(history.columns.identities).size).toBe(2);
   });
 });

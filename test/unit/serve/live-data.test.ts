@@ -22,7 +22,7 @@ async function stateOf(target: FakeTarget, at = NOW): Promise<LiveState> {
 describe('LiveTargets', () => {
   it('tells what is now', async () => {
     const { history, ...now } = await stateOf(new FakeTarget());
-    const line = { function: 'hold', file: '/srv/app/cache.c', line: 7, bytes: 997, low: 997, high: 997 };
+    const line = { function: 'hold', file: '/srv/app/cache.c', line: 7, via: '', bytes: 997, low: 997, high: 997 };
     expect(now).toEqual({
       at: NOW,
       targets: ['app'],
@@ -32,7 +32,7 @@ describe('LiveTargets', () => {
       ended: '',
       identity: expect.any(String),
       process: expect.objectContaining({ pid: 4321, state: 'running', rate: 1, attached: null }),
-      c: { bytes: 997, sites: [line], siteCount: 1, notes: [] },
+      c: { bytes: 997, beforeAttach: null, sites: [line], siteCount: 1, notes: [] },
       go: { served: true, bytes: 7919, takenAt: NOW, problem: '' },
       rss: 1 << 20,
     });
@@ -82,9 +82,49 @@ describe('LiveTargets', () => {
   it('tells the end of a process, and what it held last', async () => {
     const target = new FakeTarget();
     target.end();
+    target.goAnswer = async () => undefined;
     const { ended, c, go, rss } = await stateOf(target);
     expect(ended).toMatch(/^pid 4321 has ended /);
     expect([c?.bytes, go.bytes, rss]).toEqual([997, null, null]);
+  });
+
+  it('tells what Go held last of a process that has ended, however long ago', async () => {
+    const target = new FakeTarget();
+    target.end();
+    target.goAnswer = async () => undefined;
+    target.lastGo = { bytes: 7919, takenAt: new Date(NOW - 3_600_000) };
+    expect((await stateOf(target)).go).toEqual({
+      served: true,
+      bytes: 7919,
+      takenAt: NOW - 3_600_000,
+      problem: '',
+    });
+  });
+
+  it('tells what C held before the attach', async () => {
+    const target = new FakeTarget();
+    target.header = { attachments: 1, beforeAttachBytes: 1013 };
+    expect((await stateOf(target)).c).toMatchObject({ bytes: 997 + 1013, beforeAttach: 1013 });
+  });
+
+  it('tells the lines that call what cgo generates, by the name of the call', async () => {
+    const target = new FakeTarget();
+    const stub = 'main._Cfunc_CString@_cgo_gotypes.go:64';
+    target.buckets = [
+      { stack: [stub, 'main.one@/srv/app/main.go:3'], allocs: 1, allocBytes: 31 },
+      { stack: [stub, 'main.one@/srv/app/main.go:5'], allocs: 1, allocBytes: 29 },
+      { stack: [stub, 'main.one@/srv/app/main.go:3', 'main.main@/srv/app/main.go:9'], allocs: 1, allocBytes: 37 },
+    ];
+    const sites = (await stateOf(target)).c?.sites.map(({ function: name, line, via, bytes }) => [
+      name,
+      line,
+      via,
+      bytes,
+    ]);
+    expect(sites).toEqual([
+      ['main.one', 3, 'C.CString', 68],
+      ['main.one', 5, 'C.CString', 29],
+    ]);
   });
 
   it('tells what was lost, without the pid', async () => {
@@ -185,8 +225,8 @@ describe('answerLiveData', () => {
     let sent: unknown;
     const exchange = {
       query: new URLSearchParams(query),
-      send: ((headers, body) => {
-        sent = [headers['Content-Type'], JSON.parse(body as string)];
+      send: ((headers, body, status = 200) => {
+        sent = [status, headers['Content-Type'], JSON.parse(body as string)];
       }) satisfies Exchange['send'],
     };
     await answerLiveData(exchange as unknown as Exchange, live).finally(() => live.stop());
@@ -195,12 +235,14 @@ describe('answerLiveData', () => {
 
   it('sends JSON', async () => {
     expect(await ask('target=app')).toEqual([
+      200,
       'application/json; charset=utf-8',
       expect.objectContaining({ target: 'app' }),
     ]);
   });
 
-  it('knows no other target', async () => {
-    await expect(ask('target=../x')).rejects.toEqual(new HttpError(404, 'Unknown target'));
+  it('names the targets that there are to who asks for another', async () => {
+    const type = 'application/json; charset=utf-8';
+    expect(await ask('target=../x')).toEqual([404, type, { targets: ['app'] }]);
   });
 });

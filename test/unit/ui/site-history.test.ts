@@ -9,6 +9,7 @@ const site = (name: string, bytes: number, line = 1): LiveSite => ({
   function: name,
   file: 'a.c',
   line,
+  via: '',
   bytes,
   low: bytes,
   high: bytes,
