@@ -181,7 +181,7 @@ export class ServedTarget {
   #snapshotOf(part: TakenCPart, go: GoPart | undefined): Snapshot {
     const { target, symbolized, side } = part;
     const notes = this.#notes(target, symbolized.segment, go);
-    const encode = encoder(side, go, notes);
+    const encode = encoder(side, go, this.upstream === undefined ? [NOT_ASKED, ...notes] : notes);
     const encoded = shared((defaultType: '' | 'alloc_space') => this.options.turns.take(() => encode(defaultType)));
     return {
       target,
@@ -329,6 +329,8 @@ function goPart({ bytes, name, takenAt }: GoHeapBytes): GoPart {
 }
 
 type Encode = Snapshot['encoded'];
+
+const NOT_ASKED = 'C side only: --go names no service of this target, so the Go side was not asked for';
 
 function encoder(c: CSide, go: GoPart | undefined, notes: readonly string[]): Encode {
   return async (defaultType) => {
