@@ -5,7 +5,7 @@ import type { FollowedSegment, FollowedTarget } from '../../../src/collect/follo
 import type { GoHeapBytes } from '../../../src/collect/go-heap.js';
 import type { Upstream } from '../../../src/collect/upstream.js';
 import { CgoprofError } from '../../../src/errors.js';
-import { type CPart, ServedTarget, type Snapshot } from '../../../src/serve/served-target.js';
+import { ServedTarget, type Snapshot } from '../../../src/serve/served-target.js';
 import { Turns } from '../../../src/serve/turns.js';
 import { FakeWorld } from '../../support/fake-world.js';
 import { goProfile } from '../../support/go-profile-fixture.js';
@@ -202,24 +202,21 @@ describe('a process that is replaced', () => {
   });
 
   it('is not what later askers get of a snapshot that is under way', async () => {
-    const late: Promise<Snapshot>[] = [];
-    await whileWaitingForATurn(take, () => {
+    let late: Promise<Snapshot> | undefined;
+    whileItIsRead(() => {
       current = ended(current);
-      late.push(take());
+      late = take();
     });
-    expect((await late[0])?.notes).toEqual([NOTE]);
+    expect((await take()).notes).toEqual([]);
+    expect((await late)?.notes).toEqual([NOTE]);
   });
 
   it('is not what later askers get of a C side that is under way', async () => {
-    const late: Promise<CPart>[] = [];
-    await whileWaitingForATurn(
-      () => target.cPart(),
-      () => {
-        current = living(11);
-        late.push(target.cPart());
-      },
-    );
-    expect((await late[0])?.target).toBe(current);
+    const begun = target.cPart();
+    current = living(11);
+    const late = target.cPart();
+    expect((await begun).target.livePid).toBe(10);
+    expect((await late).target.livePid).toBe(11);
   });
 
   it('is not read through a descriptor that is another file’s by now', () => {
@@ -228,6 +225,15 @@ describe('a process that is replaced', () => {
     expect(() => target.segment({ ...other, found })).toThrow('api: its process was replaced by another');
   });
 });
+
+/** The next reading of a segment. */
+function whileItIsRead(meanwhile: () => void): void {
+  const { readSegment } = world.native;
+  vi.spyOn(world.native, 'readSegment').mockImplementationOnce((path) => {
+    meanwhile();
+    return readSegment(path);
+  });
+}
 
 /** Begins it while all turns are taken, and lets it have one after `meanwhile`. */
 async function whileWaitingForATurn<T>(begin: () => Promise<T>, meanwhile: () => void): Promise<T> {
