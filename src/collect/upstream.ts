@@ -50,7 +50,7 @@ export class Upstream {
       throw usageError(
         `--go ${text}`,
         'not a URL: a service is asked again and again',
-        'Such as http://127.0.0.1:6060.',
+        withScheme(text) ?? 'Such as http://127.0.0.1:6060.',
       );
     }
     this.#base = baseOf(source.url);
@@ -111,6 +111,12 @@ export class Upstream {
     if (!isPageName(name)) throw new CgoprofError({ what: name, why: 'not a profile’s name' });
     return new URL(name.split('/').map(encodeURIComponent).join('/'), this.#base);
   }
+}
+
+/** A hint for who left out http://: HOST:PORT, as `curl` takes it, :PORT as Go listens, or a port. */
+export function withScheme(text: string): string | undefined {
+  const [, host = '', port = '', path = ''] = /^(?:(\[[\da-f:.]+\]|[\w.-]+)?:)?(\d{1,5})(\/.*)?$/i.exec(text) ?? [];
+  return port === '' ? undefined : `Add http://, as in --go http://${host || '127.0.0.1'}:${port}${path}`;
 }
 
 const PPROF = '/debug/pprof/';

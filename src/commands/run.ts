@@ -11,6 +11,7 @@ import { runEnvironment } from '../collect/preload-environment.js';
 import { findRunSegments, newRunId, removeSpent } from '../collect/run-segments.js';
 import { startFailure } from '../collect/start-failure.js';
 import { nameOf } from '../collect/target-name.js';
+import { withScheme } from '../collect/upstream.js';
 import type { FailedProcess } from '../collect/watch-failures.js';
 import { RunWatch } from '../collect/watch-run.js';
 import { type Context, type Ending, say } from '../context.js';
@@ -100,7 +101,8 @@ function checkOptions(context: Context, options: RunOptions): GoSource {
 function checkServing({ serve, tokenFile, allowHost = [] }: RunOptions, source: GoSource): void {
   if (serve !== undefined) {
     if (source.kind !== 'file') return;
-    throw usageError(`run: --go ${source.path}`, 'not a URL: with --serve a service is asked again and again');
+    const why = 'not a URL: with --serve a service is asked again and again';
+    throw usageError(`run: --go ${source.path}`, why, withScheme(source.path));
   }
   if (tokenFile !== undefined) throw usageError('run: --token-file', 'is about --serve');
   if (allowHost.length > 0) throw usageError('run: --allow-host', 'is about --serve');

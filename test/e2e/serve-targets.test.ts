@@ -163,6 +163,9 @@ describe('by pid', () => {
     await serving.get(HEAP);
     expect(await served(serving, HELD)).toEqual(allInUse(HELD));
     expect(comments()).toEqual([expect.stringMatching(ended(service.pid, 'it exited'))]);
+    expect(check(file()).Comments).toContain(
+      'cgoprof: C side only: --go names no service of this target, so the Go side was not asked for',
+    );
   });
 
   it('an exec is an end; a profiled program that comes of it is served', async () => {

@@ -43,3 +43,13 @@ describe('one that may not be asked any more', () => {
     expect(service.requests).toEqual([]);
   });
 });
+
+it.each([
+  ['localhost:6060', 'Add http://, as in --go http://localhost:6060'],
+  ['[::1]:6060/debug/pprof/heap', 'Add http://, as in --go http://[::1]:6060/debug/pprof/heap'],
+  [':6060', 'Add http://, as in --go http://127.0.0.1:6060'],
+  ['6060', 'Add http://, as in --go http://127.0.0.1:6060'],
+  ['heap.pb.gz', 'Such as http://127.0.0.1:6060.'],
+])('%s is no URL, but may become one', (text, hint) => {
+  expect(() => new Upstream(text)).toThrow(expect.objectContaining({ hint, exitCode: 2 }));
+});

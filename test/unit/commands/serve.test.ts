@@ -66,6 +66,7 @@ describe('refused at once', () => {
   it.each([
     [['--go', 'http://h', 'x'], 'run: --go: needs -o FILE, the profile that it goes into, or --serve'],
     [['--serve', '--go', 'heap.pb.gz', 'x'], 'run: --go heap.pb.gz: not a URL: with --serve'],
+    [['--serve', '--go', 'h:6060', 'x'], 'run: --go h:6060: not a URL: with --serve'],
     [['--token-file', 'f', 'x'], 'run: --token-file: is about --serve'],
     [['--allow-host', 'h', 'x'], 'run: --allow-host: is about --serve'],
     [['--serve=localhost', 'x'], "argument 'localhost' is invalid. expected HOST:PORT"],
