@@ -3,9 +3,9 @@
  *
  * Source: net/http/pprof/pprof.go (indexTmplExecute), Go 1.26; before 1.17 html/template wrote the page.
  */
-import type { IncomingMessage } from 'node:http';
-import { CgoprofError, oneLine } from '../errors.js';
+import { oneLine } from '../errors.js';
 import { isPageName, type Upstream } from './upstream.js';
+import { fetchPage } from './upstream-page.js';
 
 export interface ListedProfile {
   readonly name: string;
@@ -14,47 +14,15 @@ export interface ListedProfile {
   readonly description: string;
 }
 
-/** The page is composed by the service without much work. */
-const TIMEOUT_MS = 5_000;
-
 /** Go's page has two kilobytes and a half. */
 const MAX_BYTES = 2 ** 18;
 
 const MAX_PROFILES = 256;
 
-/** @throws CgoprofError */
-export async function fetchUpstreamIndex(upstream: Upstream): Promise<ListedProfile[]> {
-  const timeout = AbortSignal.timeout(TIMEOUT_MS);
-  try {
-    const answer = await upstream.open('', { method: 'GET', search: '' }, timeout);
-    return parseIndex(await readText(answer));
-  } catch (error) {
-    // What is called off ends as a connection that was closed.
-    if (timeout.aborted) throw noIndex(`not there within ${TIMEOUT_MS / 1000} seconds`, error);
-    if (error instanceof CgoprofError) throw error;
-    throw noIndex('the answer ended early', error);
-  }
-}
-
-/** @throws CgoprofError, and whatever ends the answer early */
-async function readText(answer: IncomingMessage): Promise<string> {
-  try {
-    if (answer.statusCode !== 200) throw noIndex(`the server answered ${answer.statusCode} ${answer.statusMessage}`);
-    const chunks: Uint8Array[] = [];
-    let size = 0;
-    for await (const chunk of answer as AsyncIterable<Uint8Array>) {
-      size += chunk.length;
-      if (size > MAX_BYTES) throw noIndex(`longer than ${MAX_BYTES} bytes`);
-      chunks.push(chunk);
-    }
-    return Buffer.concat(chunks).toString('utf8');
-  } finally {
-    answer.destroy();
-  }
-}
-
-function noIndex(why: string, cause?: unknown): CgoprofError {
-  return new CgoprofError({ what: 'its index page', why, cause });
+/** @param timeoutMs When it is given up: the page is composed by a service without much work. @throws CgoprofError */
+export async function fetchUpstreamIndex(upstream: Upstream, timeoutMs: number): Promise<ListedProfile[]> {
+  const { bytes } = await fetchPage(upstream, '', 'its index page', { maxBytes: MAX_BYTES, timeoutMs });
+  return parseIndex(Buffer.from(bytes).toString('utf8'));
 }
 
 // Nothing in these can be matched in many ways: the time they take grows with the page alone.

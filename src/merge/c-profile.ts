@@ -216,7 +216,8 @@ function rateComment(rate: number): string {
   return `cgoprof: C allocations were sampled once per ${rate} bytes on average`;
 }
 
-function bytesBeforeAttach(header: SegmentHeader | undefined): number {
+/** In use when the library was attached, of which nobody knows what was freed since; 0 without an attach. */
+export function bytesBeforeAttach(header: SegmentHeader | undefined): number {
   return header !== undefined && header.attachments > 0 ? (header.beforeAttachBytes ?? 0) : 0;
 }
 

@@ -7,7 +7,7 @@ import { CgoprofError } from '../errors.js';
 import type { Segment } from '../native-binding.js';
 import { parseHeapProfile } from './go-profile.js';
 import { holdsCMemory } from './heap-profile.js';
-import { otherProgramNote } from './same-program.js';
+import { otherProgramNote, programOf } from './same-program.js';
 
 const HINT = 'Give a heap profile: the /debug/pprof/heap of a service, or a file of it.';
 
@@ -37,6 +37,6 @@ export function parseGoProfile(bytes: Uint8Array, name: string): Profile {
 
 /** A Go profile of another program is merged all the same, for whoever knows why; but not without a word. */
 export function sayIfOther(context: Context, profile: Profile, segments: readonly Segment[]): void {
-  const note = otherProgramNote(profile, segments);
+  const note = otherProgramNote(programOf(profile), segments);
   if (note !== undefined) say(context, `warning: ${note}`);
 }

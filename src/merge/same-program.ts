@@ -1,14 +1,15 @@
-/** Notices a Go profile that belongs to another program than the C side: a wrong port, an old file. */
+/** Notices a Go profile that belongs to another program or process than the C side: a wrong port, an old file. */
 import type { Profile } from 'pprof-format';
 import type { Segment } from '../native-binding.js';
 
-interface Program {
+/** As a profile or a segment tells of it; '' where it does not. */
+export interface Program {
   readonly path: string;
   readonly buildId: string;
 }
 
-/** runtime/pprof lists the main program's mapping first. */
-function programOf(profile: Profile): Program | undefined {
+/** Whose profile it is: runtime/pprof lists the main program's mapping first. Undefined without mappings. */
+export function programOf(profile: Profile): Program | undefined {
   const [main] = profile.mapping;
   if (main === undefined) return undefined;
   const text = (index: number | bigint) => profile.stringTable.strings[Number(index)] ?? '';
@@ -25,10 +26,22 @@ function isSame(a: Program, b: Program): boolean {
 /**
  * What to tell the person when the profile comes from none of the segments' programs; undefined when it fits, or when
  * nothing can be said (a profile or a segment without mappings).
+ *
+ * @param go From {@link programOf}.
  */
-export function otherProgramNote(profile: Profile, segments: readonly Segment[]): string | undefined {
-  const go = programOf(profile);
+export function otherProgramNote(go: Program | undefined, segments: readonly Segment[]): string | undefined {
   const programs = segments.flatMap(({ modules }) => modules.filter(({ isExecutable }) => isExecutable));
   if (go === undefined || programs.length === 0 || programs.some((program) => isSame(go, program))) return undefined;
   return `the Go profile is of another program or build (${go.path}) than the C side (${programs[0]?.path})`;
+}
+
+/**
+ * The same of two processes, by their words separated by NUL bytes. A process may change its own, which is no proof. They
+ * are not repeated: there may be secrets among them, and profiles are kept.
+ *
+ * @param pid Of the C side, as we see it.
+ */
+export function otherProcessNote(told: Uint8Array, own: Uint8Array, pid: number): string | undefined {
+  if (Buffer.compare(told, own) === 0) return undefined;
+  return `the Go profile may be of another process than the C side: the command line that the service tells is not that of pid ${pid}`;
 }

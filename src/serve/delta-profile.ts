@@ -8,12 +8,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import type { Profile } from 'pprof-format';
-import { endNote, type FollowedSegment } from '../collect/followed-target.js';
+import { endNote, type FollowedSegment, type SegmentEnd } from '../collect/followed-target.js';
 import { MAX_TIMER_MS } from '../collect/upstream.js';
 import { CgoprofError } from '../errors.js';
 import { mergeProfiles } from '../merge/merge-profiles.js';
 import { parseGoProfile } from '../merge/parse-profile.js';
 import type { Segment } from '../native-binding.js';
+import { C_ALONE_NOTE, withWayToC } from './c-alone.js';
+import { HttpError } from './exchange.js';
 import type { ServedTarget } from './served-target.js';
 
 export interface DeltaQuery {
@@ -21,6 +23,8 @@ export interface DeltaQuery {
   readonly seconds: bigint;
   /** The sample type that viewers show first; '': the last. */
   readonly defaultType: '' | 'alloc_space';
+  /** The service is not asked. */
+  readonly cAlone: boolean;
   /** Ends the window, and with it the service's. */
   readonly cancel: AbortSignal;
 }
@@ -28,16 +32,16 @@ export interface DeltaQuery {
 /** Gzipped. Values are negative where more was freed than allocated. @throws CgoprofError or HttpError */
 export async function deltaProfile(target: ServedTarget, query: DeltaQuery): Promise<Uint8Array> {
   const followed = target.current();
+  if (followed.end !== undefined) throw hasEnded(target, followed.end);
   const since = target.segment(followed);
   const begun = unixNanos();
   // A service computes its changes when the seconds are over: its answer is no mark of time. A refusal ends the window.
-  const [go, { until, ended }] = await Promise.all([
-    goChanges(target, followed, query),
-    readWhenOver(target, followed, query),
-  ]);
+  const [go, { until, ended }] = await Promise.all([goChanges(target, query), readWhenOver(target, followed, query)]);
   const c = await target.cChanges(followed, since, until);
   const source = go === undefined ? undefined : `what changed in the Go heap, from ${go.name}`;
-  const notes = [source, endNote(target.current())].filter((note) => note !== undefined);
+  const other = go && (await target.goNote(followed, until, go.profile));
+  const alone = query.cAlone ? C_ALONE_NOTE : undefined;
+  const notes = [source, alone, endNote(target.current()), other].filter((note) => note !== undefined);
   const comments = notes.map((note) => `cgoprof: ${note}`);
   const merged = mergeProfiles({ go: go === undefined ? [] : [go.profile], c: [c], comments });
   merged.timeNanos = ended;
@@ -61,12 +65,20 @@ async function readWhenOver(
 /** Undefined without a service to ask. */
 async function goChanges(
   { upstream }: ServedTarget,
-  { end }: FollowedSegment,
-  { seconds, cancel }: DeltaQuery,
+  { seconds, cAlone, cancel }: DeltaQuery,
 ): Promise<{ readonly profile: Profile; readonly name: string } | undefined> {
-  if (upstream === undefined || end !== undefined) return undefined;
-  const { bytes, name } = await upstream.heap({ gc: false, seconds }, cancel);
-  return { profile: parseGoProfile(bytes, name), name };
+  if (upstream === undefined || cAlone) return undefined;
+  try {
+    const { bytes, name } = await upstream.heap({ gc: false, seconds }, cancel);
+    return { profile: parseGoProfile(bytes, name), name };
+  } catch (error) {
+    throw withWayToC(error);
+  }
+}
+
+function hasEnded({ name }: ServedTarget, { at }: SegmentEnd): HttpError {
+  const when = at === undefined ? '' : ` at ${at.toISOString()}`;
+  return new HttpError(503, `cgoprof: ${name}: its process has ended${when}: nothing changes any more`);
 }
 
 /** Changes are those of one process. */

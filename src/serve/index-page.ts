@@ -8,14 +8,17 @@
 import { endNote } from '../collect/followed-target.js';
 import { fetchUpstreamIndex, type ListedProfile } from '../collect/upstream-index.js';
 import { CgoprofError } from '../errors.js';
+import { bytesBeforeAttach } from '../merge/c-profile.js';
+import { addInt64 } from '../merge/int64.js';
 import { attachNotes, segmentNotes } from '../merge/segment-notes.js';
 import { cSiteCounts, goSiteCounts, type SiteCounts } from '../merge/site-counts.js';
 import type { SegmentHeader } from '../native-binding.js';
 import { formatBytes } from '../present/units.js';
 import { type Exchange, NO_SNIFF } from './exchange.js';
+import { GO_PATIENCE_MS, inTime } from './go-patience.js';
 import { Html, html } from './html.js';
 import { INDEX_POLICY, INDEX_STYLE } from './index-style.js';
-import type { ServedTarget } from './served-target.js';
+import type { GoPart, ServedTarget } from './served-target.js';
 
 /** A part of the page, or why it is missing, one clause. */
 type Part<T> = T | { readonly missing: string };
@@ -25,6 +28,7 @@ interface CSide {
   readonly pid: number;
   readonly header: SegmentHeader;
   readonly counts: SiteCounts;
+  readonly hasEnded: boolean;
   /** What a reader must know of it. */
   readonly notes: readonly string[];
 }
@@ -33,6 +37,7 @@ interface GoSide {
   readonly counts: SiteCounts;
   /** Mean bytes between samples. */
   readonly rate: number;
+  readonly takenAt: Date;
 }
 
 /** All that is on the page. */
@@ -68,8 +73,9 @@ export async function answerIndex(
 }
 
 async function look(target: ServedTarget, targets: readonly string[]): Promise<IndexView> {
-  const [go, listed] = await Promise.all([orMissing(() => goSide(target)), orMissing(() => listedBy(target))]);
-  return { target: target.name, targets, c: await orMissing(async () => cSide(target)), go, listed };
+  const [part, listed] = await Promise.all([orMissing(() => goPart(target)), orMissing(() => listedBy(target))]);
+  const c = await orMissing(() => cSide(target, isMissing(part) ? undefined : part));
+  return { target: target.name, targets, c, go: isMissing(part) ? part : goSide(part), listed };
 }
 
 /** What goes wrong with one part leaves the others. */
@@ -82,26 +88,39 @@ async function orMissing<T>(take: () => Promise<Part<T>>): Promise<Part<T>> {
   }
 }
 
-function cSide(target: ServedTarget): CSide {
+async function cSide(target: ServedTarget, go: GoPart | undefined): Promise<CSide> {
   const current = target.current();
   const segment = target.segment(current);
-  const ended = endNote(current);
-  const notes = [...(ended === undefined ? [] : [ended]), ...attachNotes(segment.header), ...segmentNotes(segment)];
-  const pid = current.found.livePid ?? segment.header.pid;
-  return { pid, header: segment.header, counts: cSiteCounts(segment), notes };
+  const { header } = segment;
+  const ofGo = go && (await target.goNote(current, segment, go.profile));
+  const notes = [endNote(current), ofGo, ...attachNotes(header), ...segmentNotes(segment)];
+  return {
+    pid: current.found.livePid ?? header.pid,
+    header,
+    counts: cSiteCounts(segment),
+    hasEnded: current.end !== undefined,
+    notes: notes.filter((note) => note !== undefined),
+  };
 }
 
 const NO_SERVICE = 'no service was named with --go';
 
-async function goSide(target: ServedTarget): Promise<Part<GoSide>> {
+async function goPart(target: ServedTarget): Promise<Part<GoPart>> {
   if (target.upstream === undefined) return { missing: NO_SERVICE };
-  const go = await target.goPart({ gc: false });
-  if (go === undefined) return { missing: 'the process has ended, and no profile of its Go side had been taken' };
-  return { counts: goSiteCounts(go.profile), rate: Number(go.profile.period) };
+  const late = { missing: `the service has not answered within ${GO_PATIENCE_MS / 1000} seconds` };
+  const go = await inTime<Part<GoPart> | undefined>(target.goPart({ gc: false }), () => late);
+  return go ?? { missing: 'the process has ended, and no profile of its Go side had been taken' };
 }
 
-async function listedBy({ upstream }: ServedTarget): Promise<Part<readonly ListedProfile[]>> {
-  return upstream === undefined ? { missing: NO_SERVICE } : fetchUpstreamIndex(upstream);
+function goSide({ profile, takenAt }: GoPart): GoSide {
+  return { counts: goSiteCounts(profile), rate: Number(profile.period), takenAt };
+}
+
+async function listedBy(target: ServedTarget): Promise<Part<readonly ListedProfile[]>> {
+  const { upstream } = target;
+  if (upstream === undefined) return { missing: NO_SERVICE };
+  if (target.current().end !== undefined) return { missing: 'it is not asked any more' };
+  return fetchUpstreamIndex(upstream, GO_PATIENCE_MS);
 }
 
 // ---- The page ----
@@ -145,7 +164,7 @@ function whatIsServed({ target, targets, c, listed }: IndexView): Html {
   return html`<p><strong>${target}</strong>${program}</p>
 ${(isMissing(c) ? [] : c.notes).map((note) => html`<p class="note">${note}</p>\n`)}${
   isMissing(listed) ? html`<p class="note">The service’s own profiles are not listed: ${listed.missing}</p>\n` : html``
-}<nav aria-label="Other pages"><a href="/">Live view</a> <a href="/metrics">Metrics for Prometheus</a></nav>
+}<nav aria-label="Other pages"><a href="/?target=${encodeURIComponent(target)}">Live view</a> <a href="/metrics">Metrics for Prometheus</a></nav>
 ${others.length === 0 ? html`` : targetList(others)}`;
 }
 
@@ -158,35 +177,48 @@ ${others.map(link)}</ul>`;
 
 interface Row {
   readonly name: string;
-  readonly count: number;
+  readonly count: Count | undefined;
   readonly description: string;
 }
+
+interface Count {
+  readonly number: number;
+  /** Of which side alone; '' where nothing is missing. */
+  readonly of: '' | 'C' | 'Go';
+}
+
+const uncounted = (number: number): Count => ({ number, of: '' });
 
 const BOTH_SIDES = 'C’s and Go’s in one profile.';
 
 /** What is answered whether or not there is a service to ask. */
 function ownProfiles({ c, go }: IndexView): Row[] {
-  const sum = (count: (counts: SiteCounts) => number): number =>
-    [c, go].reduce((total, side) => total + (isMissing(side) ? 0 : count(side.counts)), 0);
+  const counted = (count: (counts: SiteCounts) => number): Count | undefined => {
+    const of = isMissing(go) ? 'C' : isMissing(c) ? 'Go' : '';
+    const sides = [c, go].flatMap((side) => (isMissing(side) ? [] : count(side.counts)));
+    return sides.length === 0 ? undefined : { number: sides.reduce((sum, one) => sum + one, 0), of };
+  };
+  const collects =
+    !isMissing(c) && c.hasEnded ? '' : ' You can specify the gc GET parameter to run GC before taking the heap sample.';
   return [
     {
       name: 'allocs',
-      count: sum(({ sites }) => sites),
+      count: counted(({ sites }) => sites),
       description: `A sampling of all past memory allocations, ${BOTH_SIDES} Counted are the sites that ever allocated: that only grows, and is no leak.`,
     },
     {
       name: 'cmdline',
-      count: 0,
+      count: uncounted(0),
       description: 'The command line invocation of the current program',
     },
     {
       name: 'heap',
-      count: sum(({ sitesInUse }) => sitesInUse),
-      description: `A sampling of memory allocations of live objects, ${BOTH_SIDES} Counted are the sites that hold memory now. You can specify the gc GET parameter to run GC before taking the heap sample.`,
+      count: counted(({ sitesInUse }) => sitesInUse),
+      description: `A sampling of memory allocations of live objects, ${BOTH_SIDES} Counted are the sites that hold memory now.${collects}`,
     },
     {
       name: 'symbol',
-      count: 0,
+      count: uncounted(0),
       description:
         "Maps given program counters to function names. Counters can be specified in a GET raw query or POST body, multiple counters are separated by '+'.",
     },
@@ -197,8 +229,18 @@ function ownProfiles({ c, go }: IndexView): Row[] {
 function profiles(view: IndexView): Row[] {
   const own = ownProfiles(view);
   const isOwn = ({ name }: Row): boolean => own.some((row) => row.name === name);
-  const others = isMissing(view.listed) ? [] : view.listed.filter((row) => !isOwn(row));
+  const others = isMissing(view.listed) ? [] : listedRows(view.listed).filter((row) => !isOwn(row));
   return [...own, ...others].sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+function listedRows(listed: readonly ListedProfile[]): Row[] {
+  return listed.map(({ name, count, description }) => ({ name, count: uncounted(count), description }));
+}
+
+/** '' where nothing is known. */
+function countText(count: Count | undefined): string {
+  if (count === undefined) return '';
+  return count.of === '' ? `${count.number}` : `${count.number} (${count.of} alone)`;
 }
 
 /** Relative, so that it is right below /p/NAME/ too. A name may look like the address of another server. */
@@ -209,7 +251,7 @@ function linkTo(name: string): string {
 
 function profileTable(rows: readonly Row[]): Html {
   const row = ({ name, count }: Row) =>
-    html`<tr><td>${count}</td><td><a href='${linkTo(name)}'>${name}</a></td></tr>\n`;
+    html`<tr><td>${countText(count)}</td><td><a href='${linkTo(name)}'>${name}</a></td></tr>\n`;
   return html`<table>
 <thead><tr><th scope="col">Count</th><th scope="col">Profile</th></tr></thead>
 <tbody>
@@ -226,25 +268,27 @@ function memory({ c, go }: IndexView): Html {
   return html`<div class="wide"><table>
 <thead><tr><th scope="col">Of</th><th scope="col">Sites that hold memory now</th><th scope="col">Bytes in use</th><th scope="col">Sites ever seen</th></tr></thead>
 <tbody>
-${memoryRow('C', c)}${memoryRow('Go', go)}</tbody>
+${memoryRow('C', c, isMissing(c) ? 0 : bytesBeforeAttach(c.header))}${memoryRow('Go', go, 0)}</tbody>
 </table></div>
 <p>A site is a call stack that allocates.</p>
 <dl>
 <dt>Sites that hold memory now</dt>
 <dd>Call stacks of which something that they allocated is not freed yet. It goes down when all that a site holds is freed.</dd>
 <dt>Bytes in use</dt>
-<dd>What those sites hold. ${isMissing(c) ? '' : howExact('C', c.header.sampleRate)} ${beforeAttach(c)} ${goBytes(go)}</dd>
+<dd>What those sites hold. ${isMissing(c) ? '' : howExact('C', c.header.sampleRate)} ${beforeAttach(c)} ${goBytes(c, go)}</dd>
 <dt>Sites ever seen</dt>
 <dd>Call stacks that allocated at any time, also those of which everything is freed. This number only grows: its growth is no leak. ${goBuckets(go)}</dd>
 </dl>`;
 }
 
-function memoryRow(name: string, side: Part<{ readonly counts: SiteCounts }>): Html {
+/** @param before Bytes in use beside those of sites. */
+function memoryRow(name: string, side: Part<{ readonly counts: SiteCounts }>, before: number): Html {
   if (isMissing(side))
     return html`<tr><th scope="row">${name}</th><td colspan="3">missing: ${side.missing}</td></tr>\n`;
   const { sites, sitesInUse, inUse } = side.counts;
-  const size = Number(inUse.bytes) < 1024 ? '' : ` (${formatBytes(Number(inUse.bytes))})`;
-  return html`<tr><th scope="row">${name}</th><td>${sitesInUse}</td><td>${inUse.bytes}${size}</td><td>${sites}</td></tr>\n`;
+  const bytes = addInt64(inUse.bytes, before);
+  const size = Number(bytes) < 1024 ? '' : ` (${formatBytes(Number(bytes))})`;
+  return html`<tr><th scope="row">${name}</th><td>${sitesInUse}</td><td>${bytes}${size}</td><td>${sites}</td></tr>\n`;
 }
 
 function howExact(name: string, rate: number): string {
@@ -254,14 +298,18 @@ function howExact(name: string, rate: number): string {
 }
 
 function beforeAttach(c: Part<CSide>): string {
-  if (isMissing(c) || c.header.attachments === 0 || c.header.beforeAttachBytes === undefined) return '';
-  const bytes = formatBytes(c.header.beforeAttachBytes);
-  return `C had ${bytes} in use before cgoprof was attached, which are of no site: what of them was freed since is not known.`;
+  const bytes = isMissing(c) ? 0 : bytesBeforeAttach(c.header);
+  if (bytes === 0) return '';
+  return `Of C’s bytes ${formatBytes(bytes)} were in use before cgoprof was attached: they are of no site, and what of them was freed since is not known.`;
 }
 
-function goBytes(go: Part<GoSide>): Html {
+function goBytes(c: Part<CSide>, go: Part<GoSide>): Html {
   if (isMissing(go)) return html``;
-  return html`${howExact('Go', go.rate)} Go tells what was in use at its last garbage collection; <a href="heap?gc=1">heap?gc=1</a> has it collect first.`;
+  const rate = howExact('Go', go.rate);
+  if (!isMissing(c) && c.hasEnded) {
+    return html`${rate} Go’s are those of the last profile that was fetched, at ${go.takenAt.toISOString()}.`;
+  }
+  return html`${rate} Go tells what was in use at its last garbage collection; <a href="heap?gc=1">heap?gc=1</a> has it collect first.`;
 }
 
 function goBuckets(go: Part<GoSide>): string {

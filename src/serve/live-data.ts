@@ -5,11 +5,11 @@
 import { endNote } from '../collect/followed-target.js';
 import { CgoprofError, oneLine } from '../errors.js';
 import { cgoCallOf } from '../merge/cgo-call.js';
-import { otherProgramNote } from '../merge/same-program.js';
 import { segmentNotes } from '../merge/segment-notes.js';
 import { type SiteEstimate, siteEstimates } from '../merge/site-estimates.js';
 import { processRow } from '../present/ps-table.js';
 import type { Exchange } from './exchange.js';
+import { inTime } from './go-patience.js';
 import { beforeAttachIn, cBytesInUse, History, identityOf } from './history.js';
 import {
   INTERVAL_MS,
@@ -24,9 +24,6 @@ import type { CPart, GoPart, ServedTarget } from './served-target.js';
 
 /** For how long a look is new enough for another page. */
 const FRESH_MS = INTERVAL_MS / 2;
-
-/** A page does not wait longer for a service that is busy; its answer is for the next look. */
-const GO_PATIENCE_MS = 2_000;
 
 /** What Go had in use so long ago says nothing of now. */
 const STALE_MS = 60_000;
@@ -102,7 +99,7 @@ class LiveTarget {
       // Go first, whose finalizers may free C memory.
       const go = await this.#askGo();
       const part = await this.target.cPart();
-      const other = go && otherProgramNote(go.profile, [part.symbolized.segment]);
+      const other = go && (await this.target.goNote(part.target, part.symbolized.segment, go.profile));
       if (other !== undefined) this.#goProblem = legible(other);
       const { livePid } = part.target;
       return {
@@ -134,16 +131,10 @@ class LiveTarget {
         return undefined;
       },
     );
-    let timer: NodeJS.Timeout | undefined;
-    const patience = new Promise<undefined>((resolve) => {
-      timer = setTimeout(() => {
-        this.#goProblem = 'the service has not answered yet';
-        resolve(undefined);
-      }, GO_PATIENCE_MS);
+    return inTime(asked, () => {
+      this.#goProblem = 'the service has not answered yet';
+      return undefined;
     });
-    const go = await Promise.race([asked, patience]);
-    clearTimeout(timer);
-    return go;
   }
 
   #go(at: number, lives: boolean): LiveGo {

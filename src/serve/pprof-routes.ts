@@ -4,6 +4,7 @@
  * Source: net/http/pprof/pprof.go (handler.ServeHTTP, serveDeltaProfile), net/http/server.go (ServeMux), Go 1.26.
  */
 import { isPageName } from '../collect/upstream.js';
+import { isCAlone } from './c-alone.js';
 import { redirect } from './clean-path.js';
 import { answerCommandLine } from './command-line.js';
 import { deltaProfile } from './delta-profile.js';
@@ -30,6 +31,8 @@ const ANSWERS: ReadonlyMap<string, Answer> = new Map<string, Answer>([
 /** What viewers show first of them. */
 const DEFAULT_TYPES = { heap: '', allocs: 'alloc_space' } as const;
 
+const UNKNOWN_WITHOUT_SERVICE = 'Unknown profile\n  It would be the service’s own, but none was named with --go.';
+
 /** strconv.ParseInt fails beyond. */
 const MAX_INT64 = 2n ** 63n - 1n;
 
@@ -53,7 +56,7 @@ export async function answerPprof(
   if (name === undefined || !isPageName(name)) throw new HttpError(404, 'Unknown profile');
   const answer = ANSWERS.get(name);
   if (answer !== undefined) return answer(exchange, target, targets);
-  if (target.upstream === undefined) throw new HttpError(404, 'Unknown profile');
+  if (target.upstream === undefined) throw new HttpError(404, UNKNOWN_WITHOUT_SERVICE);
   return passThrough(exchange, target.upstream, name);
 }
 
@@ -78,7 +81,7 @@ async function answerHeap(exchange: Exchange, target: ServedTarget, name: keyof 
   if (seconds !== '') return answerDelta(exchange, target, name, seconds);
   if (exchange.integer('debug') !== 0) return answerHeapText(exchange, target, name);
   const gc = name === 'heap' && exchange.integer('gc') > 0;
-  const snapshot = await target.snapshot({ gc });
+  const snapshot = await target.snapshot({ gc, cAlone: isCAlone(exchange) });
   sendProfile(exchange, name, await snapshot.encoded(DEFAULT_TYPES[name]));
 }
 
@@ -93,7 +96,12 @@ async function answerDelta(
     throw new HttpError(400, 'invalid value for "seconds" - must be a positive integer');
   }
   if (exchange.integer('debug') !== 0) throw new HttpError(400, 'seconds and debug params are incompatible');
-  const query = { seconds, defaultType: DEFAULT_TYPES[name], cancel: exchange.gone };
+  const query = {
+    seconds,
+    defaultType: DEFAULT_TYPES[name],
+    cAlone: isCAlone(exchange),
+    cancel: exchange.gone,
+  };
   sendProfile(exchange, `${name}-delta`, await windows.during(() => deltaProfile(target, query)));
 }
 

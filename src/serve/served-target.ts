@@ -19,12 +19,13 @@ import { CgoprofError } from '../errors.js';
 import { CSide } from '../merge/c-profile.js';
 import { mergeProfiles } from '../merge/merge-profiles.js';
 import { parseGoProfile } from '../merge/parse-profile.js';
-import { otherProgramNote } from '../merge/same-program.js';
 import type { NativeBinding, Segment } from '../native-binding.js';
 import { inUseBytes } from '../present/output.js';
 import type { SymbolStore } from '../symbolize/symbol-cache.js';
 import { DEBUG_ROOTS } from '../symbolize/symbol-places.js';
 import { type SymbolizedSegment, type SymbolizeOptions, symbolizeSegment } from '../symbolize/symbolize-segment.js';
+import { C_ALONE_NOTE, withWayToC } from './c-alone.js';
+import { GoOrigin } from './go-origin.js';
 import type { Turns } from './turns.js';
 
 /** The Go side of a snapshot. */
@@ -52,14 +53,21 @@ export interface CPart {
 /** Both sides at one moment; Go first, whose collection may run finalizers that free C memory. */
 export interface Snapshot extends CPart {
   /**
-   * Undefined where no service was named with --go. Once the process has ended, the last that was fetched from it, or
-   * undefined if none was.
+   * Undefined where no service was named with --go, or the C side alone was asked for. Once the process has ended, the
+   * last that was fetched from it, or undefined if none was.
    */
   readonly go: GoPart | undefined;
   /** What whoever looks at it must know beside what is in the profiles: such as that the process has ended. */
   readonly notes: readonly string[];
   /** Merged and gzipped. @param defaultType The sample type that viewers show first; '': the last. */
   encoded(defaultType: '' | 'alloc_space'): Promise<Uint8Array>;
+}
+
+export interface SnapshotQuery {
+  /** Go collects first. */
+  readonly gc: boolean;
+  /** The service is not asked. */
+  readonly cAlone?: boolean;
 }
 
 export interface ServedTargetOptions {
@@ -106,18 +114,21 @@ interface UnderWay<T> {
 const MAX_BEGINNINGS = 3;
 
 export class ServedTarget {
-  /** By whether Go collects first. */
-  readonly #underWay = new Map<boolean, UnderWay<Snapshot>>();
+  /** By whether Go collects first; or of the C side alone. */
+  readonly #underWay = new Map<boolean | 'c', UnderWay<Snapshot>>();
   readonly #goUnderWay = new Map<boolean, UnderWay<GoPart>>();
   #cUnderWay: UnderWay<CPart> | undefined;
   readonly #warned = new Set<string>();
   #lastGo: FetchedGo | undefined;
+  readonly #origin: GoOrigin | undefined;
 
   constructor(
     private readonly context: Context,
     private readonly native: NativeBinding,
     private readonly options: ServedTargetOptions,
-  ) {}
+  ) {
+    this.#origin = options.upstream && new GoOrigin(context, options.upstream);
+  }
 
   get name(): string {
     return this.options.name;
@@ -149,38 +160,40 @@ export class ServedTarget {
   }
 
   /** One that was begun already does as well, if it is still under way. @throws CgoprofError or HttpError */
-  async snapshot({ gc }: { readonly gc: boolean }): Promise<Snapshot> {
+  async snapshot({ gc, cAlone = false }: SnapshotQuery): Promise<Snapshot> {
+    const key = cAlone ? 'c' : gc;
     const target = this.current();
-    const underWay = this.#underWay.get(gc);
+    const underWay = this.#underWay.get(key);
     if (underWay?.of === target) return underWay.part;
-    const begun = { of: target, part: this.#take(gc) };
-    this.#underWay.set(gc, begun);
-    return begun.part.finally(() => this.#underWay.get(gc) === begun && this.#underWay.delete(gc));
+    const begun = { of: target, part: this.#take({ gc, cAlone }) };
+    this.#underWay.set(key, begun);
+    return begun.part.finally(() => this.#underWay.get(key) === begun && this.#underWay.delete(key));
   }
 
   /** The turn is for what we do ourselves: a service that does not answer keeps nobody else waiting. */
-  async #take(gc: boolean): Promise<Snapshot> {
+  async #take(query: SnapshotQuery): Promise<Snapshot> {
     for (let begun = 0; begun < MAX_BEGINNINGS; begun++) {
       const target = this.current();
-      const asked = await this.goPart({ gc }).then(
+      const asked = await (query.cAlone ? Promise.resolve(undefined) : this.goPart(query)).then(
         (go) => ({ go }),
         (error: unknown) => ({ error }),
       );
       // What answers for a process that has ended meanwhile may be another: only what came from a living one counts.
       if (this.current() !== target) continue;
-      if ('error' in asked) throw asked.error;
+      if ('error' in asked) throw withWayToC(asked.error);
       await othersTurn();
       const part = await this.options.turns.take(async () =>
         this.current() === target ? this.#takeC(target) : undefined,
       );
-      if (part !== undefined) return this.#snapshotOf(part, asked.go);
+      if (part !== undefined) return this.#snapshotOf(part, asked.go, query);
     }
     throw new CgoprofError({ what: this.name, why: 'its process ends and is started anew while it is looked at' });
   }
 
-  #snapshotOf(part: TakenCPart, go: GoPart | undefined): Snapshot {
+  async #snapshotOf(part: TakenCPart, go: GoPart | undefined, { cAlone }: SnapshotQuery): Promise<Snapshot> {
     const { target, symbolized, side } = part;
-    const notes = this.#notes(target, symbolized.segment, go);
+    const other = go && (await this.goNote(target, symbolized.segment, go.profile));
+    const notes = [cAlone ? C_ALONE_NOTE : undefined, endNote(target), other].filter((note) => note !== undefined);
     const encode = encoder(side, go, this.upstream === undefined ? [NOT_ASKED, ...notes] : notes);
     const encoded = shared((defaultType: '' | 'alloc_space') => this.options.turns.take(() => encode(defaultType)));
     return {
@@ -213,7 +226,7 @@ export class ServedTarget {
 
   async #takeC(target: FollowedSegment): Promise<TakenCPart> {
     const symbolized = await this.symbolized(target);
-    return new TakenCPart(target, symbolized, new CSide(symbolized, this.options));
+    return new TakenCPart(target, symbolized, new CSide(symbolized, { ...this.options, ...dated(target) }));
   }
 
   /**
@@ -233,21 +246,37 @@ export class ServedTarget {
   }
 
   async #takeGo(upstream: Upstream, gc: boolean, target: FollowedSegment): Promise<GoPart> {
-    const heap = await upstream.heap({ gc });
+    const [heap] = await Promise.all([upstream.heap({ gc }), this.#origin?.ask(target)]);
     const part = goPart(heap);
     if (this.current() === target) {
+      this.#origin?.see(target, part.profile);
       const inUse = { bytes: inUseBytes(part.profile).go, takenAt: part.takenAt };
       this.#lastGo = { from: target.found, heap, inUse };
     }
     return part;
   }
 
-  /** Also told to our own user, each once: who serves may know what to do about it. */
-  #notes(target: FollowedSegment, segment: Segment, go: GoPart | undefined): string[] {
-    const ended = endNote(target);
-    const other = go === undefined ? undefined : otherProgramNote(go.profile, [segment]);
-    if (other !== undefined) this.#warn(`${this.name}: ${other}`);
-    return [ended, other].filter((note) => note !== undefined);
+  /**
+   * That the Go side is of another program or process than the C side, where it is, one clause. Also told to our own user,
+   * once: who serves may know what to do about it.
+   *
+   * @param go What it is about; without one, the last profile of the process, for which the service may be asked.
+   */
+  async goNote(target: FollowedSegment, segment: Segment, go?: Profile): Promise<string | undefined> {
+    if (this.#origin === undefined) return undefined;
+    if (go === undefined && !this.#origin.hasSeen(target)) await this.#lookAtGo();
+    const note = await this.#origin.note(target, segment, go);
+    if (note !== undefined) this.#warn(`${this.name}: ${note}`);
+    return note;
+  }
+
+  /** Whatever comes of it. */
+  async #lookAtGo(): Promise<void> {
+    try {
+      await this.goPart({ gc: false });
+    } catch (error) {
+      if (!(error instanceof CgoprofError)) throw error;
+    }
   }
 
   /** The C side alone, as it is now, without names. @throws CgoprofError */
@@ -321,6 +350,11 @@ export class ServedTarget {
     this.#warned.add(message);
     say(this.context, `warning: ${message}`);
   }
+}
+
+/** When a segment that nobody writes any more was written last: an unknown time is 0. */
+function dated({ end }: FollowedSegment): { readonly timeNanos?: bigint } {
+  return end === undefined ? {} : { timeNanos: BigInt(end.at?.getTime() ?? 0) * 1_000_000n };
 }
 
 /** @throws CgoprofError */

@@ -1,8 +1,10 @@
 /** A target as `serve` has them, of which a test says what becomes. It holds 997 bytes in C at one line. */
+import type { Profile } from 'pprof-format';
 import type { FollowedSegment } from '../../src/collect/followed-target.js';
 import type { ProcessMemory } from '../../src/collect/process-memory.js';
 import { cProfile } from '../../src/merge/c-profile.js';
-import type { SegmentHeader } from '../../src/native-binding.js';
+import { otherProgramNote, programOf } from '../../src/merge/same-program.js';
+import type { Segment, SegmentHeader } from '../../src/native-binding.js';
 import type { CPart, GoInUse, GoPart, ServedTarget } from '../../src/serve/served-target.js';
 import { goProfile } from './go-profile-fixture.js';
 import { type BucketTable, symbolizedSegment } from './segment-fixture.js';
@@ -21,7 +23,9 @@ export class FakeTarget {
   /** Thrown by whoever looks at it. */
   error: Error | undefined;
   /** Undefined without a service. */
-  upstream: { readonly name: string } | undefined = { name: 'http://127.0.0.1:6060/debug/pprof/' };
+  upstream: { readonly name: string; open?(): Promise<never> } | undefined = {
+    name: 'http://127.0.0.1:6060/debug/pprof/',
+  };
   lastGo: GoInUse | undefined;
   /** What Go answers; by default a profile of 7919 bytes. */
   goAnswer: () => Promise<GoPart | undefined> = async () => GO_PART;
@@ -64,6 +68,10 @@ export class FakeTarget {
     const part = await this.goAnswer();
     if (part !== undefined) this.lastGo = { bytes: 7919, takenAt: part.takenAt };
     return part;
+  }
+
+  async goNote(_: FollowedSegment, segment: Segment, go: Profile): Promise<string | undefined> {
+    return otherProgramNote(programOf(go), [segment]);
   }
 
   async cPart(): Promise<CPart> {

@@ -57,7 +57,7 @@ describe('fetchUpstreamIndex', () => {
     onTestFinished(() => server.close());
     return {
       server,
-      listed: await fetchUpstreamIndex(new Upstream(server.url)).catch((error: Error) => error.message),
+      listed: await fetchUpstreamIndex(new Upstream(server.url), 10_000).catch((error: Error) => error.message),
     };
   };
 

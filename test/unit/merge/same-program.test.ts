@@ -1,12 +1,12 @@
 import { Profile, StringTable } from 'pprof-format';
 import { expect, test } from 'vitest';
-import { otherProgramNote } from '../../../src/merge/same-program.js';
+import { otherProcessNote, otherProgramNote, programOf } from '../../../src/merge/same-program.js';
 import { LIBRARY, MAIN, symbolizedSegment } from '../../support/segment-fixture.js';
 
-function goProfileOf(path: string, buildId: string): Profile {
+function goProfileOf(path: string, buildId: string) {
   const stringTable = new StringTable();
   const mapping = [{ id: 1, filename: stringTable.dedup(path), buildId: stringTable.dedup(buildId) }];
-  return new Profile({ stringTable, mapping });
+  return programOf(new Profile({ stringTable, mapping }));
 }
 
 const segmentOf = (...modules: (typeof MAIN)[]) => symbolizedSegment({ modules, buckets: [] }).segment;
@@ -36,7 +36,16 @@ test('one of several processes is enough, and libraries are no programs', () => 
 });
 
 test('nothing is said where nothing is known', () => {
-  expect(otherProgramNote(new Profile({}), [segmentOf(MAIN)])).toBeUndefined();
+  expect(otherProgramNote(programOf(new Profile({})), [segmentOf(MAIN)])).toBeUndefined();
   expect(otherProgramNote(goProfileOf('/srv/app', 'ffff'), [segmentOf(LIBRARY)])).toBeUndefined();
   expect(otherProgramNote(goProfileOf('/srv/app', 'ffff'), [])).toBeUndefined();
+});
+
+test('another command line may be that of another process; its words are not told', () => {
+  const own = Buffer.from('./api\0-port\x006061');
+  expect(otherProcessNote(Buffer.from('./api\0-port\x006061'), own, 4711)).toBeUndefined();
+  const note = otherProcessNote(Buffer.from('./api\0-port\x006062'), own, 4711);
+  expect(note).toContain('may be of another process than the C side');
+  expect(note).toContain('pid 4711');
+  expect(note).not.toMatch(/606|port/);
 });

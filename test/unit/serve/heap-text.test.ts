@@ -21,18 +21,25 @@ const C = cProfile(SYMBOLIZED, { showPlumbing: false });
 interface FakeTarget {
   readonly upstream?: Upstream;
   readonly end?: object;
+  /** What is to be said of the service. */
+  readonly note?: string;
   /** Told when C is read. @returns what stands for the target then */
   readonly readC?: (now: object) => object;
 }
 
-function fakeTarget({ upstream, end, readC = (now) => now }: FakeTarget): ServedTarget {
+function fakeTarget({ upstream, end, note, readC = (now) => now }: FakeTarget): ServedTarget {
   const now = { end };
   return {
     name: 'app',
     upstream,
     current: () => now,
+    goNote: async () => note,
     newCPart: async () => ({ target: readC(now), symbolized: SYMBOLIZED, c: C }),
-    snapshot: async () => ({ c: C, go: undefined, notes: ['pid 7 has ended'] }),
+    snapshot: async ({ cAlone }: { cAlone: boolean }) => ({
+      c: C,
+      go: undefined,
+      notes: [cAlone ? 'C alone' : 'pid 7 has ended'],
+    }),
   } as unknown as ServedTarget;
 }
 
@@ -130,4 +137,20 @@ test('without a service, and of a process that has ended, there is C; nobody is 
     expect(text).toContain('# cgoprof: pid 7 has ended\n');
   }
   expect(requests).toEqual([]);
+});
+
+test('of a service that is another process the text says so', async () => {
+  const { upstream, release } = await service();
+  release();
+  const { get } = await listening(fakeTarget({ upstream, note: 'the Go profile is of another program' }));
+  expect(await (await get('/heap?debug=1')).text()).toContain('# cgoprof: the Go profile is of another program\n');
+});
+
+test('by go=none there is C while a service does not answer', async () => {
+  const stuck = await service();
+  const { get } = await listening(fakeTarget({ upstream: stuck.upstream }));
+  const text = await (await get('/allocs?debug=1&go=none')).text();
+  expect(text).toMatch(/^heap profile: 3: 3027 \[3: 3028\] @ heap\/2\n/);
+  expect(text).toContain('# cgoprof: C alone\n');
+  expect(stuck.requests).toEqual([]);
 });

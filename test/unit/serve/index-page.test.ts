@@ -1,5 +1,9 @@
-import { describe, expect, it } from 'vitest';
-import { type IndexView, indexPage } from '../../../src/serve/index-page.js';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { CgoprofError } from '../../../src/errors.js';
+import type { Exchange } from '../../../src/serve/exchange.js';
+import { answerIndex, type IndexView, indexPage } from '../../../src/serve/index-page.js';
+import { FakeTarget, GO_PART } from '../../support/fake-target.js';
+import { goProfile } from '../../support/go-profile-fixture.js';
 import { segmentHeader } from '../../support/segment-fixture.js';
 
 const NOTHING = { objects: 0, bytes: 0 };
@@ -10,11 +14,12 @@ const counts = (sites: number, sitesInUse: number, bytes: number | bigint) => ({
   allocated: NOTHING,
   inUse: { objects: 1, bytes },
 });
+const REFUSED = new CgoprofError({ what: 'its index page', why: 'connection refused' });
 const VIEW: IndexView = {
   target: 'api',
   targets: ['api'],
-  c: { pid: 4711, header: segmentHeader(), counts: counts(31, 7, 101_909), notes: [] },
-  go: { counts: counts(211, 13, 2n ** 60n), rate: 524_288 },
+  c: { pid: 4711, header: segmentHeader(), counts: counts(31, 7, 101_909), hasEnded: false, notes: [] },
+  go: { counts: counts(211, 13, 2n ** 60n), rate: 524_288, takenAt: new Date('2026-11-22T03:06:00Z') },
   listed: [
     { name: 'allocs', count: 999, description: 'as Go has it' },
     { name: 'goroutine', count: 5, description: 'Stack traces' },
@@ -23,10 +28,10 @@ const VIEW: IndexView = {
 };
 
 /** Count and link of every row, by name. */
-const rows = (page: string): Record<string, readonly [count: number, href: string]> =>
+const rows = (page: string): Record<string, readonly [count: number | string, href: string]> =>
   Object.fromEntries(
-    [...page.matchAll(/<tr><td>(\d+)<\/td><td><a href='([^']*)'>([^<]*)<\/a><\/td><\/tr>/g)].map(
-      ([, count, href = '', name]) => [name, [Number(count), href]],
+    [...page.matchAll(/<tr><td>([^<]*)<\/td><td><a href='([^']*)'>([^<]*)<\/a><\/td><\/tr>/g)].map(
+      ([, count = '', href = '', name]) => [name, [/^\d+$/.test(count) ? Number(count) : count, href]],
     ),
   );
 /** The cells of a side of the memory table. */
@@ -57,7 +62,10 @@ describe('what is missing is said, and the rest is there', () => {
 
   it('the Go side', () => {
     const page = indexPage({ ...VIEW, go: missing, listed: missing });
-    expect(rows(page)).toMatchObject({ heap: [7, 'heap?debug=1'], allocs: [31, 'allocs?debug=1'] });
+    expect(rows(page)).toMatchObject({
+      heap: ['7 (C alone)', 'heap?debug=1'],
+      allocs: ['31 (C alone)', 'allocs?debug=1'],
+    });
     expect(rows(page)).not.toHaveProperty('goroutine');
     expect(page).not.toContain('goroutine?debug=2');
     expect(cells(page, 'Go')).toBe('|missing: not &lt;there&gt;|');
@@ -67,8 +75,12 @@ describe('what is missing is said, and the rest is there', () => {
 
   it('the C side', () => {
     const page = indexPage({ ...VIEW, c: missing });
-    expect(rows(page)).toMatchObject({ heap: [13, 'heap?debug=1'], goroutine: [5, 'goroutine?debug=1'] });
+    expect(rows(page)).toMatchObject({ heap: ['13 (Go alone)', 'heap?debug=1'], goroutine: [5, 'goroutine?debug=1'] });
     expect(cells(page, 'C')).toBe('|missing: not &lt;there&gt;|');
+  });
+
+  it('both', () => {
+    expect(rows(indexPage({ ...VIEW, c: missing, go: missing }))).toMatchObject({ heap: ['', 'heap?debug=1'] });
   });
 });
 
@@ -79,7 +91,7 @@ it('what the process and the service say is text', () => {
   const page = indexPage({
     ...VIEW,
     target: script,
-    c: { pid: 4711, header, counts: counts(1, 1, 1), notes: [script] },
+    c: { pid: 4711, header, counts: counts(1, 1, 1), hasEnded: false, notes: [script] },
     listed,
   });
   expect(page).not.toContain('<script');
@@ -100,14 +112,66 @@ it('several targets lead to each other', () => {
   const page = indexPage({ ...VIEW, targets: ['api', 'worker.2'] });
   expect(page).toContain('<li><a href="/p/worker.2/debug/pprof/">worker.2</a></li>');
   expect(page).not.toContain('/p/api/');
+  expect(indexPage({ ...VIEW, target: 'a b', targets: ['api', 'a b'] })).toContain(
+    '<a href="/?target=a%20b">Live view</a>',
+  );
 });
 
-it('what was there before an attach is of no site', () => {
+it('what was there before an attach is of no site, and is in the sum', () => {
   const header = segmentHeader({ attachments: 1, beforeAttachBytes: 3 * 2 ** 20 });
   const page = indexPage({
     ...VIEW,
-    c: { pid: 4711, header, counts: counts(1, 1, 1), notes: ['pid 4321: attached at some time'] },
+    c: { pid: 4711, header, counts: counts(1, 1, 1024), hasEnded: false, notes: ['pid 4321: attached at some time'] },
   });
-  expect(page).toContain('C had 3 MiB in use before cgoprof was attached');
+  expect(cells(page, 'C')).toBe('|1||3146752 (3 MiB)||1|');
+  expect(page).toContain('Of C’s bytes 3 MiB were in use before cgoprof was attached');
   expect(page).toContain('<p class="note">pid 4321: attached at some time</p>');
+});
+
+it('of a process that has ended the page says when its Go side was fetched, and has nothing collect', () => {
+  const { c } = VIEW;
+  if ('missing' in c) throw new Error('no C side');
+  const [living, dead] = [indexPage(VIEW), indexPage({ ...VIEW, c: { ...c, hasEnded: true } })];
+  expect(living).toContain('href="heap?gc=1"');
+  expect(living).toContain('the gc GET parameter');
+  expect(dead).not.toMatch(/\bgc\b/);
+  expect(dead).toContain('the last profile that was fetched, at 2026-11-22T03:06:00.000Z.');
+});
+
+describe('answerIndex', () => {
+  /** The page of a target whose parts a test gives. */
+  async function pageOf(fake: FakeTarget): Promise<string> {
+    const send = vi.fn();
+    await answerIndex({ send } as unknown as Exchange, fake.served, [fake.served]);
+    return send.mock.lastCall?.[1];
+  }
+
+  it('says that the Go side is of another program', async () => {
+    const fake = new FakeTarget();
+    fake.upstream = undefined;
+    expect(await pageOf(fake)).not.toContain('of another program');
+    fake.upstream = { name: 'http://127.0.0.1:6060/debug/pprof/', open: () => Promise.reject(REFUSED) };
+    const mappings = [{ start: 1n, limit: 2n, offset: 0n, file: '/srv/other', buildId: 'ffff' }];
+    fake.goAnswer = async () => ({ ...GO_PART, profile: goProfile({ samples: [], mappings }) });
+    expect(await pageOf(fake)).toContain('<p class="note">the Go profile is of another program or build (/srv/other)');
+  });
+
+  it('says of a process that has ended once that it has, and asks nobody', async () => {
+    const fake = new FakeTarget();
+    fake.end();
+    const page = await pageOf(fake);
+    expect(page.match(/has ended/g)).toHaveLength(1);
+    expect(page).toContain('The service’s own profiles are not listed: it is not asked any more');
+  });
+
+  it('waits two seconds for Go and no longer', async () => {
+    vi.useFakeTimers();
+    onTestFinished(() => void vi.useRealTimers());
+    const fake = new FakeTarget();
+    fake.upstream = { name: 'http://127.0.0.1:6060/debug/pprof/', open: () => Promise.reject(REFUSED) };
+    fake.goAnswer = () => new Promise(() => {});
+    const page = pageOf(fake);
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(cells(await page, 'Go')).toBe('|missing: the service has not answered within 2 seconds|');
+  });
 });

@@ -1,5 +1,6 @@
 // What net/http/pprof answers itself is compared in test/e2e/serve-protocol.test.ts; here is what has no service to compare.
 import { expect, onTestFinished, test } from 'vitest';
+import type { FollowedSegment } from '../../../src/collect/followed-target.js';
 import { Upstream } from '../../../src/collect/upstream.js';
 import { CgoprofError } from '../../../src/errors.js';
 import { Exchange } from '../../../src/serve/exchange.js';
@@ -23,17 +24,32 @@ async function ask(path: string, served: ServedTarget, init: RequestInit = {}): 
   return fetch(`${server.url}/${path}`, init);
 }
 
-test.each(['goroutine', 'profile', 'trace?seconds=1', 'example.org/pool.lent', 'heap/', 'a%2fb', 'a%252fb', 'x%5cy'])(
-  'without a service there is no %s',
+test.each(['goroutine', 'profile', 'trace?seconds=1', 'example.org/pool.lent', 'a%2fb'])(
+  'without a service there is no %s, and the answer says why',
   async (path) => {
     const response = await ask(path, target());
     expect([response.status, await response.text(), response.headers.get('x-go-pprof')]).toEqual([
       404,
-      'Unknown profile\n',
+      'Unknown profile\n  It would be the service’s own, but none was named with --go.\n',
       '1',
     ]);
   },
 );
+
+test.each(['heap/', 'a%252fb', 'x%5cy'])('no service has %s', async (path) => {
+  const response = await ask(path, target());
+  expect([response.status, await response.text()]).toEqual([404, 'Unknown profile\n']);
+});
+
+test('of a process that has ended nothing changes any more', async () => {
+  const at = new Date('2026-11-22T03:06:00Z');
+  const current = () => ({ end: { at, how: 'died' } }) as FollowedSegment;
+  const response = await ask('heap?seconds=30', target({ name: 'api', current }));
+  expect([response.status, await response.text()]).toEqual([
+    503,
+    'cgoprof: api: its process has ended at 2026-11-22T03:06:00.000Z: nothing changes any more\n',
+  ]);
+});
 
 test.each(['heap/', 'a%2f..%2f..%2fsecret', 'a%2f', '%2fa', 'a%252fb', 'x%5c..%5cy', 'a%3fb', 'a%0ab', 'goroutine%2f'])(
   'a service is not asked for %s',

@@ -1,14 +1,15 @@
 import { gunzipSync } from 'node:zlib';
 import { Profile } from 'pprof-format';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { FollowedSegment, FollowedTarget } from '../../../src/collect/followed-target.js';
 import type { GoHeapBytes } from '../../../src/collect/go-heap.js';
-import type { Upstream } from '../../../src/collect/upstream.js';
+import { Upstream } from '../../../src/collect/upstream.js';
 import { CgoprofError } from '../../../src/errors.js';
 import { ServedTarget, type Snapshot } from '../../../src/serve/served-target.js';
 import { Turns } from '../../../src/serve/turns.js';
 import { FakeWorld } from '../../support/fake-world.js';
 import { goProfile } from '../../support/go-profile-fixture.js';
+import { serve } from '../../support/http-server.js';
 
 let world: FakeWorld;
 let target: ServedTarget;
@@ -279,4 +280,111 @@ it('snapshots that are under way are shared', async () => {
 it('a Go side that cannot be had is an error while the process lives', async () => {
   answer = () => Promise.reject(new Error('connection refused'));
   await expect(take()).rejects.toThrow('connection refused');
+});
+
+describe('the service of another process', () => {
+  const NOTE_OF_OTHER =
+    'the Go profile may be of another process than the C side: the command line that the service tells is not that of pid 10';
+  let told: string;
+  let asked: string[];
+
+  /** A target whose service tells a command line, and runs as `./api -port 6061`. */
+  async function withService(type = 'text/plain; charset=utf-8'): Promise<ServedTarget> {
+    asked = [];
+    world.write('proc/10/cmdline', './api\0-port\x006061\0');
+    const server = await serve((request, response) => {
+      asked.push(request.url ?? '');
+      if (request.url !== '/debug/pprof/cmdline') response.end(heap(7919).bytes);
+      else response.writeHead(told === '' ? 404 : 200, { 'Content-Type': type }).end(told);
+    });
+    onTestFinished(() => server.close());
+    return targetWith(new Upstream(server.url));
+  }
+
+  it.each([
+    ['the same words', './api\0-port\x006061', []],
+    ['a replica', './api\0-port\x006062', [NOTE_OF_OTHER]],
+    ['nothing', '', []],
+  ])('tells %s', async (_, words, notes) => {
+    told = words;
+    const replica = await withService();
+    for (let i = 0; i < 2; i++) {
+      const snapshot = await replica.snapshot({ gc: false });
+      expect(snapshot.notes).toEqual(notes);
+      expect((await comments(snapshot)).filter((text) => text.includes('another process'))).toHaveLength(notes.length);
+    }
+    expect(asked.filter((path) => path.endsWith('/cmdline'))).toHaveLength(1);
+    expect(world.err.split('may be of another process')).toHaveLength(notes.length + 1);
+  });
+
+  it('tells what is no command line', async () => {
+    told = '<html>';
+    expect((await (await withService('text/html')).snapshot({ gc: false })).notes).toEqual([]);
+  });
+
+  it('is known of when the process has ended, and asked again about the next', async () => {
+    told = './api\0-port\x006062';
+    const replica = await withService();
+    await replica.snapshot({ gc: false });
+    current = ended(current);
+    expect((await replica.snapshot({ gc: false })).notes).toEqual([NOTE, NOTE_OF_OTHER]);
+    current = living(11);
+    world.write('proc/11/cmdline', './api\0-port\x006062\0');
+    expect((await replica.snapshot({ gc: false })).notes).toEqual([]);
+  });
+
+  it('is told of where there is no profile of it to look at yet', async () => {
+    told = './api\0-port\x006062';
+    const replica = await withService();
+    expect(await replica.goNote(current, replica.segment(current))).toBe(NOTE_OF_OTHER);
+    expect([...asked].sort()).toEqual(['/debug/pprof/cmdline', '/debug/pprof/heap']);
+  });
+});
+
+describe('the C side alone', () => {
+  it('asks no service, and says what it is', async () => {
+    const snapshot = await target.snapshot({ gc: false, cAlone: true });
+    expect(asked).toBe(0);
+    expect(snapshot.go).toBeUndefined();
+    expect(await comments(snapshot)).toContain(
+      'cgoprof: the C side alone, as go=none asks for: what Go allocated is not in it',
+    );
+  });
+
+  it('does not wait for one that is asked meanwhile', async () => {
+    let letGo = () => {};
+    answer = () =>
+      new Promise((resolve) => {
+        letGo = () => resolve(heap(7919));
+      });
+    const both = take();
+    expect((await target.snapshot({ gc: false, cAlone: true })).go).toBeUndefined();
+    letGo();
+    expect(goBytes(await both)).toEqual([7919]);
+  });
+
+  it('is named by whoever fails for Go', async () => {
+    answer = () => Promise.reject(new CgoprofError({ what: 'Go heap profile', why: 'refused', hint: 'Look.' }));
+    await expect(take()).rejects.toMatchObject({
+      message: 'Go heap profile: refused',
+      hint: 'Look. The C side alone is at ?go=none.',
+    });
+  });
+});
+
+describe('a profile’s time', () => {
+  const timeOf = async () =>
+    Profile.decode(gunzipSync(await (await target.snapshot({ gc: false, cAlone: true })).encoded(''))).timeNanos;
+
+  it('is now while the process lives, and its end from then on', async () => {
+    const before = BigInt(Date.now()) * 1_000_000n;
+    expect(BigInt(await timeOf())).toBeGreaterThanOrEqual(before);
+    current = ended(current);
+    expect(await timeOf()).toBe(BigInt(AT.getTime()) * 1_000_000n);
+  });
+
+  it('is unknown when nobody saw the end', async () => {
+    current = { ...ended(current), end: { at: undefined, how: 'died' } };
+    expect(await timeOf()).toBe(0);
+  });
 });

@@ -1,0 +1,18 @@
+/** ?go=none: the C side alone, for when the service refuses, or does not answer. */
+import { NoProcessYet } from '../collect/target-sources.js';
+import { CgoprofError } from '../errors.js';
+import type { Exchange } from './exchange.js';
+
+/** For whoever finds such a profile later. */
+export const C_ALONE_NOTE = 'the C side alone, as go=none asks for: what Go allocated is not in it';
+
+export function isCAlone({ query }: Exchange): boolean {
+  return query.get('go') === 'none';
+}
+
+/** A failure of the Go side, with the way to what there is without it. */
+export function withWayToC(error: unknown): unknown {
+  if (!(error instanceof CgoprofError) || error instanceof NoProcessYet) return error;
+  const hint = `${error.hint} The C side alone is at ?go=none.`.trim();
+  return new CgoprofError({ what: '', why: error.message, hint, cause: error });
+}
