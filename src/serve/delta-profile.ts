@@ -37,6 +37,8 @@ export async function deltaProfile(target: ServedTarget, query: DeltaQuery): Pro
   const begun = unixNanos();
   // A service computes its changes when the seconds are over: its answer is no mark of time. A refusal ends the window.
   const [go, { until, ended }] = await Promise.all([goChanges(target, query), readWhenOver(target, followed, query)]);
+  // What answered for a process that has ended meanwhile may be another.
+  if (go !== undefined) checkHasNotEnded(target, followed);
   const c = await target.cChanges(followed, since, until);
   const source = go === undefined ? undefined : `what changed in the Go heap, from ${go.name}`;
   const other = go && (await target.goNote(followed, until, go.profile));
@@ -79,6 +81,11 @@ async function goChanges(
 function hasEnded({ name }: ServedTarget, { at }: SegmentEnd): HttpError {
   const when = at === undefined ? '' : ` at ${at.toISOString()}`;
   return new HttpError(503, `cgoprof: ${name}: its process has ended${when}: nothing changes any more`);
+}
+
+function checkHasNotEnded(target: ServedTarget, followed: FollowedSegment): void {
+  if (target.current() === followed) return;
+  throw new CgoprofError({ what: target.name, why: 'its process ended meanwhile', hint: 'Try again.' });
 }
 
 /** Changes are those of one process. */
