@@ -2,6 +2,7 @@
 // becomes of the process, to everybody: on a phone, in the dark, by keyboard, by ear; and whatever a program calls its
 // functions.
 import { execFileSync } from 'node:child_process';
+import { copyFileSync } from 'node:fs';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { formatBytes } from '../../src/present/units.js';
@@ -37,6 +38,8 @@ describe.skipIf(CHROMIUM === undefined)('the live page (needs Chromium)', () => 
 
   /** The row of a function, once there is one. */
   const rowOf = (page: Page, name: string) => page.locator('#site-rows tr').filter({ hasText: name });
+
+  const figureOf = (page: Page, name: string) => page.getByRole('button', { name }).locator('.value').innerText();
 
   const cellsOf = async (page: Page, name: string): Promise<string[]> => {
     await rowOf(page, name).waitFor();
@@ -98,8 +101,66 @@ describe.skipIf(CHROMIUM === undefined)('the live page (needs Chromium)', () => 
 
     await page.getByRole('status').filter({ hasText: 'has ended' }).waitFor();
     expect((await cellsOf(page, 'hold'))[1]).toBe(formatBytes(HELD.bytes));
-    expect(await page.getByRole('button', { name: 'RSS' }).locator('.value').innerText()).toBe('–');
+    expect(await figureOf(page, 'RSS')).toBe('–');
+    expect(await figureOf(page, 'Go in use')).toMatch(/\d (B|KiB|MiB)$/);
+    expect(await page.locator('#when').innerText()).toBe('What is known last');
+    await page.getByText(/^Go in use is as of the last profile .* lived, at \d\d:\d\d:\d\d\.$/).waitFor();
     expect(complaints).toEqual([]);
+  });
+
+  it('says that the process is a new one, whose numbers are its own', async () => {
+    const name = `page-${process.pid}`;
+    const named = shop.path(name);
+    copyFileSync(program, named);
+    const { stdout } = await shop.run(['env', '--rate', '1']);
+    const start = () => Service.start(shop, ['env', ...stdout.trim().split('\n'), named]);
+    const first = await start();
+    await first.obey('grow');
+    const { url } = await ServingTool.start(shop, name, '--go', first.url);
+    const { page } = await openPage(browser, url);
+    await page.getByText('Now', { exact: true }).waitFor();
+    expect(await figureOf(page, 'Go in use')).toMatch(/\d (B|KiB|MiB)$/);
+
+    process.kill(first.pid, 'SIGKILL');
+    await first.finished;
+    await start(); // Its service listens elsewhere: nobody answers where it is asked.
+    await page.getByText(/^Now, new process \d+ s ago$/).waitFor();
+    await page.getByText(/^Go: .* refused/i).waitFor();
+    expect(await figureOf(page, 'Go in use')).toBe('–');
+    expect((await cellsOf(page, 'hold'))[1]).toBe(formatBytes(HELD.bytes));
+    expect(await page.getByRole('button', { name: 'C in use' }).innerText()).not.toContain('−');
+  });
+
+  it('names the lines that call C.CString and C.malloc, and what they call', async () => {
+    await Service.run(shop, ['--rate', '1'], [await buildTargetAside('accuracy')]);
+    const [running] = await shop.running();
+    const { url } = await ServingTool.start(shop, `${running?.pid}`);
+    const { page } = await openPage(browser, url);
+
+    for (const [name, call] of [
+      ['cstring', 'C.CString'],
+      ['cmalloc', 'C.malloc'],
+    ] as const) {
+      const site = siteOf('accuracy', name);
+      const place = new RegExp(`^main\\.[\\w.]+\\s+calls ${call}\\s+accuracy/main.go:${site.line}\\s*$`);
+      const [head, bytes] = await cellsOf(page, `calls ${call}`);
+      expect(head).toMatch(place);
+      expect(bytes).toBe(formatBytes(site.bytes));
+    }
+    expect(await page.getByText('_cgo_gotypes.go').count()).toBe(0);
+  });
+
+  it('says that there is no such target, and leads to those that there are', async () => {
+    const service = await startService();
+    const { url } = await ServingTool.start(shop, `one=${service.pid}`);
+    const { page } = await openPage(browser, `${url}/?target=nosuch`);
+
+    const status = page.getByRole('status').filter({ hasText: 'There is no target “nosuch”. Choose' });
+    await status.waitFor();
+    expect(await page.locator('#when').innerText()).toBe('');
+    await page.getByRole('navigation', { name: 'Processes' }).getByRole('link', { name: 'one' }).click();
+    await page.getByRole('status').filter({ hasText: 'Recording.' }).waitFor();
+    expect(await page.getByRole('navigation', { name: 'Processes' }).count()).toBe(0);
   });
 
   /** Where it was before. */
@@ -122,6 +183,7 @@ describe.skipIf(CHROMIUM === undefined)('the live page (needs Chromium)', () => 
     await first.tool.finished;
 
     await page.getByRole('status').filter({ hasText: 'does not answer' }).waitFor();
+    expect(await page.locator('#when').innerText()).toMatch(/^As of \d\d:\d\d:\d\d$/);
     expect((await cellsOf(page, 'hold'))[1]).toBe(formatBytes(HELD.bytes));
     await serveAgain(first.url, args);
     await page.getByRole('status').filter({ hasText: 'Recording.' }).waitFor();
@@ -221,7 +283,7 @@ describe.skipIf(CHROMIUM === undefined)('the live page (needs Chromium)', () => 
       /status: Recording\./,
       /img "Chart of memory over time\. C in use [\d.]+ KiB.*; Go in use [\d.]+ KiB.*; RSS [\d.]+ MiB.*\."/,
       /button "C in use [^"]*" \[pressed\]/,
-      /table "Lines of C that hold memory[^"]*":/,
+      /table "Lines that hold C memory[^"]*":/,
       /columnheader "In use"/,
       new RegExp(`row "hold service/memory.c:${HELD.line} ${formatBytes(HELD.bytes)} `),
       /rowheader "hold /,
