@@ -29,9 +29,9 @@ async function indexOf(serving: ServingTool, path = '/debug/pprof/'): Promise<st
   return page;
 }
 
-/** Names and counts, in the order of the page; of Go's own as well. */
+/** Names and counts, in the order of the page, those of one side too; of Go's own as well. */
 const rows = (page: string) =>
-  [...page.matchAll(/<tr><td>(\d+)<\/td><td><a href='[^']*'>([^<]+)<\/a><\/td><\/tr>/g)].map(
+  [...page.matchAll(/<tr><td>(\d+)(?: \(C alone\))?<\/td><td><a href='[^']*'>([^<]+)<\/a><\/td><\/tr>/g)].map(
     ([, count, name]) => [name, Number(count)] as const,
   );
 const names = (page: string) => rows(page).map(([name]) => name);
@@ -84,14 +84,8 @@ it('both sides as google/pprof counts them, and every profile of the service', a
 });
 
 it('the links lead to what they say, below the name of a target too', async () => {
-  const service = await run();
-  const serving = await ServingTool.start(
-    shop,
-    `one=${service.pid}`,
-    `two=${service.pid}`,
-    '--go',
-    `two=${service.url}`,
-  );
+  const [one, two] = [await run(), await run()];
+  const serving = await ServingTool.start(shop, `one=${one.pid}`, `two=${two.pid}`, '--go', `two=${two.url}`);
   const first = await indexOf(serving);
   expect(names(first)).toEqual(['allocs', 'cmdline', 'heap', 'symbol']);
   expect(side(first, 'Go')).toBe('missing: no service was named with --go');
@@ -115,6 +109,7 @@ it('the C side is there while the service does not answer, and the page says why
   expect(side(page, 'C')).toEqual([expect.any(Number), expect.any(Number), expect.any(Number)]);
   expect(side(page, 'Go')).toMatch(/^missing: .*connection refused/);
   expect(page).toContain('The service’s own profiles are not listed: ');
+  expect(page).toMatch(/<td>\d+ \(C alone\)<\/td><td><a href='heap\?debug=1'>/);
 });
 
 it('of a process that has ended the page shows what its segment holds, and says so', async () => {
@@ -130,6 +125,9 @@ it('of a process that has ended the page shows what its segment holds, and says 
   expect(sites).toBeGreaterThan(0);
   expect(bytes).toBeGreaterThanOrEqual(101 * 1009);
   expect(side(page, 'Go')).toHaveLength(3); // as it was when it was last asked
+  expect(page).toMatch(/Go’s are those of the last profile that was fetched, at 20\S+Z\./);
+  expect(page).not.toMatch(/\bgc\b/);
+  expect(page.match(/has ended/g)).toHaveLength(1);
 });
 
 it('a service that lists what it should not adds nothing to the page but text', async () => {
