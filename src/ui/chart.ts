@@ -11,6 +11,9 @@ const HEIGHT = 260;
 const AXIS_FONT = '12px system-ui, sans-serif';
 const LABEL_FONT = '600 12px system-ui, sans-serif';
 
+/** A gap that is shorter could not be told from a line that falls, CSS pixels. */
+const SHORTEST_GAP = 6;
+
 /** Distance between two names at the ends of lines, CSS pixels. */
 const LABEL_STEP = 15;
 
@@ -75,6 +78,7 @@ export class Chart {
           dash: [...dash],
           stroke: colour(name),
           width: 2,
+          gaps: widened,
           show: !this.#hidden.has(name),
           points: { show: false, filter: lonePoints, size: 4, fill: colour(name) },
         })),
@@ -85,6 +89,21 @@ export class Chart {
       },
     };
   }
+}
+
+/** An hour is hundreds of points wide: a gap of one of them is hardly a pixel. */
+function widened(
+  _plot: UPlot,
+  _series: number,
+  _from: number,
+  _to: number,
+  gaps: [number, number][],
+): [number, number][] {
+  const shortest = SHORTEST_GAP * devicePixelRatio;
+  return gaps.map(([from, to]) => {
+    const missing = Math.max(0, shortest - (to - from)) / 2;
+    return [from - missing, to + missing];
+  });
 }
 
 /** Points between two gaps, of which no line would show anything. */
