@@ -100,7 +100,7 @@ function fileAt(native: NativeBinding, path: string): FileKind {
 function isUseless(path: string): boolean {
   try {
     const stat = statSync(path);
-    return stat.isFile() ? (stat.mode & 0o111) === 0 : path.includes('/');
+    return stat.isFile() ? (stat.mode & 0o111) === 0 : /\/|^\.\.?$/.test(path);
   } catch {
     return false;
   }

@@ -50,6 +50,7 @@ describe('refused at once', () => {
     [['api', '10'], 'pid 10: no such process', 1],
     [['web=10'], 'pid 10: no such process', 1],
     [['./no.seg'], './no.seg: no such file', 1],
+    [['..'], 'serve ..: that file is neither a segment nor a program', 2],
     [['api', 'api'], 'serve api: the target is given twice', 2],
     [['a=10', 'b=10'], 'serve 10: the target is given twice', 2],
     [['a=api', 'a=web'], 'serve a=web: the name is taken', 2],
