@@ -4,7 +4,9 @@
 import type { FollowedTarget } from '../collect/followed-target.js';
 import { Upstream } from '../collect/upstream.js';
 import type { Context } from '../context.js';
+import { CgoprofError } from '../errors.js';
 import type { NativeBinding } from '../native-binding.js';
+import { reportError } from '../present/error-lines.js';
 import { Guard } from '../serve/guard.js';
 import { type ListenAddress, sayWhereItListens } from '../serve/listen.js';
 import { LiveTargets } from '../serve/live-data.js';
@@ -43,7 +45,7 @@ export async function startServing(
   const live = new LiveTargets(targets);
   const server = await startServer(context, { targets, live }, listen, guard);
   const endLongLife = prepareForLongLife(context);
-  const timer = setInterval(() => tryTo(look), LOOK_EVERY_MS);
+  const timer = setInterval(() => survive(context, look), LOOK_EVERY_MS);
   sayWhereItListens(context, server, token !== undefined);
   return () => {
     clearInterval(timer);
@@ -85,14 +87,20 @@ export function servedTargetMaker(
 
 /** Looks at targets though nobody asks for them. */
 export function lookAt(targets: readonly Pick<FollowedTarget, 'current'>[]): void {
-  for (const target of targets) tryTo(() => target.current());
+  for (const target of targets) {
+    try {
+      target.current();
+    } catch (error) {
+      if (!(error instanceof CgoprofError)) throw error; // Otherwise whoever asks is told.
+    }
+  }
 }
 
-/** Whatever goes wrong, whoever asks will be told; and the command of a `run` is not to suffer from it. */
-function tryTo(act: () => void): void {
+/** The command of a `run` is not to suffer from a defect of ours, which is told all the same. */
+function survive(context: Context, act: () => void): void {
   try {
     act();
-  } catch {
-    // Looked at again soon.
+  } catch (error) {
+    context.writeErr(reportError(error, context.env).text);
   }
 }

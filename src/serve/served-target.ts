@@ -74,6 +74,7 @@ export interface ServedTargetOptions {
   /** In /p/NAME/. */
   readonly name: string;
   readonly followed: FollowedTarget;
+  /** May change. */
   readonly upstream: Upstream | undefined;
   readonly showPlumbing: boolean;
   readonly symbols: SymbolStore;
@@ -120,15 +121,13 @@ export class ServedTarget {
   #cUnderWay: UnderWay<CPart> | undefined;
   readonly #warned = new Set<string>();
   #lastGo: FetchedGo | undefined;
-  readonly #origin: GoOrigin | undefined;
+  #knownOrigin: GoOrigin | undefined;
 
   constructor(
     private readonly context: Context,
     private readonly native: NativeBinding,
     private readonly options: ServedTargetOptions,
-  ) {
-    this.#origin = options.upstream && new GoOrigin(context, options.upstream);
-  }
+  ) {}
 
   get name(): string {
     return this.options.name;
@@ -152,6 +151,13 @@ export class ServedTarget {
       if (error instanceof CgoprofError) return undefined;
       throw error;
     }
+  }
+
+  /** Made when there is a service to ask first: of a run that may be later. */
+  get #origin(): GoOrigin | undefined {
+    const { upstream } = this.options;
+    if (upstream !== undefined) this.#knownOrigin ??= new GoOrigin(this.context, upstream);
+    return this.#knownOrigin;
   }
 
   /** The segment that stands for it now. @throws CgoprofError while there is none */
@@ -263,9 +269,10 @@ export class ServedTarget {
    * @param go What it is about; without one, the last profile of the process, for which the service may be asked.
    */
   async goNote(target: FollowedSegment, segment: Segment, go?: Profile): Promise<string | undefined> {
-    if (this.#origin === undefined) return undefined;
-    if (go === undefined && !this.#origin.hasSeen(target)) await this.#lookAtGo();
-    const note = await this.#origin.note(target, segment, go);
+    const origin = this.#origin;
+    if (origin === undefined) return undefined;
+    if (go === undefined && !origin.hasSeen(target)) await this.#lookAtGo();
+    const note = await origin.note(target, segment, go);
     if (note !== undefined) this.#warn(`${this.name}: ${note}`);
     return note;
   }
