@@ -156,7 +156,7 @@ describe('a pid', () => {
 
   // The hint names no command: `serve` and others look at processes as well.
   it.each([
-    ['EACCES', 1000, 1001, /another user$/, /^Look at it as that user, or as root\.$/],
+    ['EACCES', 1000, 1001, /another user$/, /^Look at it as that user, or as root, with sudo\.$/],
     ['EPERM', 1000, 1000, /closed to its own user/, /^Look at it as root\.$/],
     ['EACCES', 0, 1000, /does not let this root look at it$/, /^Root needs CAP_SYS_PTRACE for it/],
   ])('that the kernel closes (%s) to user %i and belongs to %i is another', (code, uid, owner, message, hint) => {
