@@ -106,7 +106,10 @@ function whyClosed({ procRoot, uid }: Context, pid: number): { readonly why: str
   if (uid === 0) return { why: 'the kernel does not let this root look at it', hint: FOR_ROOT };
   const [owner] = statusField(procRoot, pid, 'Uid') ?? [];
   if (owner !== String(uid)) {
-    return { why: 'not yours: the process belongs to another user', hint: 'Look at it as that user, or as root, with sudo.' };
+    return {
+      why: 'not yours: the process belongs to another user',
+      hint: 'Look at it as that user, or as root, with sudo.',
+    };
   }
   const why =
     'it is closed to its own user: it has changed its user, has capabilities, or asked for it (PR_SET_DUMPABLE)';
