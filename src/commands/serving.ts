@@ -45,7 +45,7 @@ export async function startServing(
   const live = new LiveTargets(targets);
   const server = await startServer(context, { targets, live }, listen, guard);
   const endLongLife = prepareForLongLife(context);
-  const timer = setInterval(() => survive(context, look), LOOK_EVERY_MS);
+  const timer = setInterval(surviving(context, look), LOOK_EVERY_MS);
   sayWhereItListens(context, server, token !== undefined);
   return () => {
     clearInterval(timer);
@@ -85,22 +85,31 @@ export function servedTargetMaker(
   };
 }
 
-/** Looks at targets though nobody asks for them. */
+/** Looks at targets though nobody asks for them. @throws the first defect of ours, once all were looked at */
 export function lookAt(targets: readonly Pick<FollowedTarget, 'current'>[]): void {
+  const defects: unknown[] = [];
   for (const target of targets) {
     try {
       target.current();
     } catch (error) {
-      if (!(error instanceof CgoprofError)) throw error; // Otherwise whoever asks is told.
+      if (!(error instanceof CgoprofError)) defects.push(error); // Otherwise whoever asks is told.
     }
   }
+  if (defects.length > 0) throw defects[0];
 }
 
-/** The command of a `run` is not to suffer from a defect of ours, which is told all the same. */
-function survive(context: Context, act: () => void): void {
-  try {
-    act();
-  } catch (error) {
-    context.writeErr(reportError(error, context.env).text);
-  }
+/**
+ * The command of a `run` is not to suffer from a defect of ours, which is told all the same, once as long as it is the same.
+ */
+function surviving(context: Context, act: () => void): () => void {
+  let told = '';
+  return () => {
+    try {
+      act();
+    } catch (error) {
+      const { text } = reportError(error, context.env);
+      if (text !== told) context.writeErr(text);
+      told = text;
+    }
+  };
 }

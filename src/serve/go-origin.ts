@@ -18,8 +18,12 @@ interface Of<T> {
   readonly value: T;
 }
 
+/** After a question that had no answer, ms: the service may not listen yet. */
+const ASK_AGAIN_MS = 10_000;
+
 export class GoOrigin {
   #asked: Of<Promise<string | undefined>> | undefined;
+  #askAgainAt = Number.POSITIVE_INFINITY;
   #seen: Of<Program | undefined> | undefined;
 
   constructor(
@@ -27,14 +31,16 @@ export class GoOrigin {
     private readonly upstream: Upstream,
   ) {}
 
-  /** Asks for the command line, unless that was done, or the process has ended. Its failure is no error. */
+  /** Asks for the command line, unless that was answered, or the process has ended. Its failure is no error. */
   async ask({ found, livePid }: FollowedSegment): Promise<string | undefined> {
-    if (this.#asked?.found === found) return this.#asked.value;
+    if (this.#asked?.found === found && performance.now() < this.#askAgainAt) return this.#asked.value;
     const own = livePid === undefined ? undefined : commandLine(this.context.procRoot, livePid);
     if (livePid === undefined || own === undefined) return undefined;
-    const value = fetchCommandLine(this.upstream, GO_PATIENCE_MS).then(
-      (told) => told && otherProcessNote(told, own, livePid),
-    );
+    this.#askAgainAt = Number.POSITIVE_INFINITY;
+    const value = fetchCommandLine(this.upstream, GO_PATIENCE_MS).then((told) => {
+      if (told === undefined && this.#asked?.value === value) this.#askAgainAt = performance.now() + ASK_AGAIN_MS;
+      return told && otherProcessNote(told, own, livePid);
+    });
     this.#asked = { found, value };
     return value;
   }

@@ -3,6 +3,7 @@
  * that one.
  */
 import type { Profile } from 'pprof-format';
+import type { FollowedSegment } from '../collect/followed-target.js';
 import type { Upstream } from '../collect/upstream.js';
 import { CgoprofError } from '../errors.js';
 import { type GoHeapText, parseGoHeapText } from '../merge/go-heap-text.js';
@@ -15,7 +16,12 @@ import type { ServedTarget, Snapshot, SnapshotQuery } from './served-target.js';
 const MAX_TEXT = 256 * 2 ** 20;
 
 /** Per target, by whether Go collects first; or of the C side alone. */
-const underWay = new WeakMap<ServedTarget, Map<boolean | 'c', Promise<Uint8Array>>>();
+const underWay = new WeakMap<ServedTarget, Map<boolean | 'c', TextUnderWay>>();
+
+interface TextUnderWay {
+  readonly of: FollowedSegment;
+  readonly text: Promise<Uint8Array>;
+}
 
 /** @throws HttpError or CgoprofError */
 export async function answerHeapText(exchange: Exchange, target: ServedTarget, name: 'heap' | 'allocs'): Promise<void> {
@@ -24,13 +30,16 @@ export async function answerHeapText(exchange: Exchange, target: ServedTarget, n
   exchange.send({ ...NO_SNIFF, 'Content-Type': PLAIN_TEXT }, text);
 }
 
-function sharedText(target: ServedTarget, query: Required<SnapshotQuery>): Promise<Uint8Array> {
+async function sharedText(target: ServedTarget, query: Required<SnapshotQuery>): Promise<Uint8Array> {
   const key = query.cAlone ? 'c' : query.gc;
-  const ofTarget = underWay.get(target) ?? new Map<boolean | 'c', Promise<Uint8Array>>();
+  const ofTarget = underWay.get(target) ?? new Map<boolean | 'c', TextUnderWay>();
   underWay.set(target, ofTarget);
-  const begun = ofTarget.get(key) ?? makeText(target, query).finally(() => ofTarget.delete(key));
+  const known = ofTarget.get(key);
+  const of = target.current();
+  if (known?.of === of) return known.text;
+  const begun: TextUnderWay = { of, text: makeText(target, query) };
   ofTarget.set(key, begun);
-  return begun;
+  return begun.text.finally(() => ofTarget.get(key) === begun && ofTarget.delete(key));
 }
 
 async function makeText(target: ServedTarget, { gc, cAlone }: Required<SnapshotQuery>): Promise<Uint8Array> {

@@ -252,7 +252,9 @@ export class ServedTarget {
   }
 
   async #takeGo(upstream: Upstream, gc: boolean, target: FollowedSegment): Promise<GoPart> {
-    const [heap] = await Promise.all([upstream.heap({ gc }), this.#origin?.ask(target)]);
+    // Its answer is waited for where it is told; nothing of it is to hold up the profile.
+    this.#origin?.ask(target).catch(() => {});
+    const heap = await upstream.heap({ gc });
     const part = goPart(heap);
     if (this.current() === target) {
       this.#origin?.see(target, part.profile);
