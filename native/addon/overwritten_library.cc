@@ -2,17 +2,17 @@
 #include "addon/overwritten_library.h"
 
 #include <elf.h>
-#include <fcntl.h>
 #include <link.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <optional>
 #include <vector>
+
+#include "addon/input_file.h"
 
 namespace cgoprof {
 namespace {
@@ -73,29 +73,10 @@ uint64_t FindExecutableDynamic(const RemoteProcess& process) {
   return dynamic != 0 ? dynamic + bias : 0;
 }
 
-// A file that is open as long as this is.
-class OpenFile {
- public:
-  explicit OpenFile(const std::string& path) : fd_(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
-    if (fd_ >= 0) fstat(fd_, &info_);
-  }
-  ~OpenFile() {
-    if (fd_ >= 0) close(fd_);
-  }
-  OpenFile(const OpenFile&) = delete;
-  OpenFile& operator=(const OpenFile&) = delete;
-
-  bool IsInode(uint64_t inode) const { return fd_ >= 0 && S_ISREG(info_.st_mode) && info_.st_ino == inode; }
-  uint64_t size() const { return static_cast<uint64_t>(info_.st_size); }
-  size_t ReadAt(uint64_t offset, void* out, size_t bytes) const {
-    const ssize_t got = pread(fd_, out, bytes, static_cast<off_t>(offset));
-    return got > 0 ? static_cast<size_t>(got) : 0;
-  }
-
- private:
-  const int fd_;
-  struct stat info_ = {};
-};
+bool IsInode(const InputFile& file, uint64_t inode) {
+  struct stat status;
+  return !file.error() && fstat(file.fd(), &status) == 0 && status.st_ino == inode;
+}
 
 // One library of the loader's list.
 class Library {
@@ -142,8 +123,8 @@ class Library {
     snprintf(range, sizeof(range), "%lx-%lx", mapping_->start, mapping_->end);
     const std::string root = "/proc/" + std::to_string(process_.pid());
     for (const std::string& path : {root + "/map_files/" + range, root + "/root" + mapping_->path}) {
-      const OpenFile file(path);
-      if (file.IsInode(mapping_->inode)) return IsCutShort(file.size()) || !Matches(section, file);
+      const InputFile file(path.c_str());
+      if (IsInode(file, mapping_->inode)) return IsCutShort(file.size()) || !Matches(section, file);
     }
     return false;
   }
@@ -155,10 +136,10 @@ class Library {
     });
   }
 
-  bool Matches(const Dynamic& section, const OpenFile& file) const {
+  bool Matches(const Dynamic& section, const InputFile& file) const {
     Dynamic there(section.size());
     const size_t bytes = section.size() * sizeof(Elf64_Dyn);
-    if (file.ReadAt(mapping_->offset + (dynamic_ - mapping_->start), there.data(), bytes) != bytes) return false;
+    if (!file.Read(mapping_->offset + (dynamic_ - mapping_->start), there.data(), bytes)) return false;
     return std::equal(section.begin(), section.end(), there.begin(), [&](const Elf64_Dyn& a, const Elf64_Dyn& b) {
       const uint64_t here = a.d_un.d_val, in_file = b.d_un.d_val;
       // DT_DEBUG is the loader's to fill in.

@@ -25,7 +25,7 @@ export async function symbolizeSegments(
   for (const { segment, livePid } of collected) {
     const options = {
       root: fileSystemRoot(context, livePid),
-      ...(livePid === undefined ? {} : { pid: livePid }),
+      pid: livePid,
       debugRoots: DEBUG_ROOTS,
       cache: symbolCache(context),
       onProgress: (done: number, total: number, module: string) => progress.update(done, total, module),

@@ -216,9 +216,9 @@ function rateComment(rate: number): string {
   return `cgoprof: C allocations were sampled once per ${rate} bytes on average`;
 }
 
-/** In use when the library was attached, of which nobody knows what was freed since; 0 without an attach. */
-export function bytesBeforeAttach(header: SegmentHeader | undefined): number {
-  return header !== undefined && header.attachments > 0 ? (header.beforeAttachBytes ?? 0) : 0;
+/** In use when the library was attached, of which nobody knows what was freed since; null without an attach, or an account. */
+export function bytesBeforeAttach({ attachments, beforeAttachBytes }: SegmentHeader): number | null {
+  return attachments > 0 ? (beforeAttachBytes ?? null) : null;
 }
 
 /**
@@ -269,7 +269,8 @@ export class CSide {
       labelSets.set(blockSize, labels);
       builder.addSample(locator.locate(bucket), labels, values);
     }
-    const beforeAttach = bytesBeforeAttach(segment.header) - bytesBeforeAttach(since?.header);
+    const earlier = since && bytesBeforeAttach(since.header);
+    const beforeAttach = (bytesBeforeAttach(segment.header) ?? 0) - (earlier ?? 0);
     if (beforeAttach === 0) return;
     // The allocator knows the bytes, and how many blocks they are nobody.
     const values = [0, beforeAttach, 0, beforeAttach];

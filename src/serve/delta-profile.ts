@@ -5,8 +5,6 @@
  * Source: net/http/pprof/pprof.go (serveDeltaProfile), Go 1.26.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
-import { gzip } from 'node:zlib';
 import type { Profile } from 'pprof-format';
 import { endNote, type FollowedSegment, type SegmentEnd } from '../collect/followed-target.js';
 import { MAX_TIMER_MS } from '../collect/upstream.js';
@@ -15,14 +13,14 @@ import { mergeProfiles } from '../merge/merge-profiles.js';
 import { parseGoProfile } from '../merge/parse-profile.js';
 import type { Segment } from '../native-binding.js';
 import { C_ALONE_NOTE, withWayToC } from './c-alone.js';
+import { type DefaultType, encodeProfile } from './encode-profile.js';
 import { HttpError } from './exchange.js';
 import type { ServedTarget } from './served-target.js';
 
 export interface DeltaQuery {
   /** More than zero. */
   readonly seconds: bigint;
-  /** The sample type that viewers show first; '': the last. */
-  readonly defaultType: '' | 'alloc_space';
+  readonly defaultType: DefaultType;
   /** The service is not asked. */
   readonly cAlone: boolean;
   /** Ends the window, and with it the service's. */
@@ -48,8 +46,7 @@ export async function deltaProfile(target: ServedTarget, query: DeltaQuery): Pro
   const merged = mergeProfiles({ go: go === undefined ? [] : [go.profile], c: [c], comments });
   merged.timeNanos = ended;
   merged.durationNanos = ended - begun;
-  if (query.defaultType !== '') merged.defaultSampleType = merged.stringTable.dedup(query.defaultType);
-  return promisify(gzip)(merged.encode(), { level: 1 });
+  return encodeProfile(merged, query.defaultType);
 }
 
 async function readWhenOver(

@@ -3,7 +3,6 @@
  * that one.
  */
 import type { Profile } from 'pprof-format';
-import type { FollowedSegment } from '../collect/followed-target.js';
 import type { Upstream } from '../collect/upstream.js';
 import { CgoprofError } from '../errors.js';
 import { type GoHeapText, parseGoHeapText } from '../merge/go-heap-text.js';
@@ -11,17 +10,13 @@ import { legacyHeapText } from '../merge/legacy-heap-text.js';
 import { isCAlone, withWayToC } from './c-alone.js';
 import { type Exchange, NO_SNIFF, PLAIN_TEXT } from './exchange.js';
 import type { ServedTarget, Snapshot, SnapshotQuery } from './served-target.js';
+import { UnderWay } from './under-way.js';
 
 /** Bytes of the service's text. */
 const MAX_TEXT = 256 * 2 ** 20;
 
 /** Per target, by whether Go collects first; or of the C side alone. */
-const underWay = new WeakMap<ServedTarget, Map<boolean | 'c', TextUnderWay>>();
-
-interface TextUnderWay {
-  readonly of: FollowedSegment;
-  readonly text: Promise<Uint8Array>;
-}
+const underWay = new WeakMap<ServedTarget, UnderWay<boolean | 'c', Uint8Array>>();
 
 /** @throws HttpError or CgoprofError */
 export async function answerHeapText(exchange: Exchange, target: ServedTarget, name: 'heap' | 'allocs'): Promise<void> {
@@ -31,15 +26,9 @@ export async function answerHeapText(exchange: Exchange, target: ServedTarget, n
 }
 
 async function sharedText(target: ServedTarget, query: Required<SnapshotQuery>): Promise<Uint8Array> {
-  const key = query.cAlone ? 'c' : query.gc;
-  const ofTarget = underWay.get(target) ?? new Map<boolean | 'c', TextUnderWay>();
+  const ofTarget = underWay.get(target) ?? new UnderWay<boolean | 'c', Uint8Array>();
   underWay.set(target, ofTarget);
-  const known = ofTarget.get(key);
-  const of = target.current();
-  if (known?.of === of) return known.text;
-  const begun: TextUnderWay = { of, text: makeText(target, query) };
-  ofTarget.set(key, begun);
-  return begun.text.finally(() => ofTarget.get(key) === begun && ofTarget.delete(key));
+  return ofTarget.share(query.cAlone ? 'c' : query.gc, target.current(), () => makeText(target, query));
 }
 
 async function makeText(target: ServedTarget, { gc, cAlone }: Required<SnapshotQuery>): Promise<Uint8Array> {

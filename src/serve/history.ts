@@ -4,6 +4,7 @@
  * or a live page, and is unknown when nobody did.
  */
 import type { FollowedSegment } from '../collect/followed-target.js';
+import { bytesBeforeAttach } from '../merge/c-profile.js';
 import { cSiteCounts } from '../merge/site-counts.js';
 import type { Segment } from '../native-binding.js';
 import { INTERVAL_MS, type LiveHistory, type LiveIdentity } from './live-state.js';
@@ -44,12 +45,7 @@ export class Ring {
 
 /** What C has in use by a segment: all that the C profile adds up to. */
 export function cBytesInUse(segment: Segment): number {
-  return Number(cSiteCounts(segment).inUse.bytes) + (beforeAttachIn(segment) ?? 0);
-}
-
-/** What of that was in use before the attach; null where there was none, or nobody knows. */
-export function beforeAttachIn({ header }: Segment): number | null {
-  return header.attachments > 0 ? (header.beforeAttachBytes ?? null) : null;
+  return Number(cSiteCounts(segment).inUse.bytes) + (bytesBeforeAttach(segment.header) ?? 0);
 }
 
 /** Tells a process, and its recording, from the next one of the same target. */

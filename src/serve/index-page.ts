@@ -268,7 +268,7 @@ function memory({ c, go }: IndexView): Html {
   return html`<div class="wide"><table>
 <thead><tr><th scope="col">Of</th><th scope="col">Sites that hold memory now</th><th scope="col">Bytes in use</th><th scope="col">Sites ever seen</th></tr></thead>
 <tbody>
-${memoryRow('C', c, isMissing(c) ? 0 : bytesBeforeAttach(c.header))}${memoryRow('Go', go, 0)}</tbody>
+${memoryRow('C', c, beforeAttachOf(c))}${memoryRow('Go', go, 0)}</tbody>
 </table></div>
 <p>A site is a call stack that allocates.</p>
 <dl>
@@ -297,8 +297,13 @@ function howExact(name: string, rate: number): string {
   return `${name}’s bytes are an estimate from samples, one in about ${formatBytes(rate)}.`;
 }
 
+/** Bytes. */
+function beforeAttachOf(c: Part<CSide>): number {
+  return isMissing(c) ? 0 : (bytesBeforeAttach(c.header) ?? 0);
+}
+
 function beforeAttach(c: Part<CSide>): string {
-  const bytes = isMissing(c) ? 0 : bytesBeforeAttach(c.header);
+  const bytes = beforeAttachOf(c);
   if (bytes === 0) return '';
   return `Of C’s bytes ${formatBytes(bytes)} were in use before cgoprof was attached: they are of no site, and what of them was freed since is not known.`;
 }

@@ -4,13 +4,14 @@
  */
 import { endNote } from '../collect/followed-target.js';
 import { CgoprofError, oneLine } from '../errors.js';
+import { bytesBeforeAttach } from '../merge/c-profile.js';
 import { cgoCallOf } from '../merge/cgo-call.js';
 import { segmentNotes } from '../merge/segment-notes.js';
 import { type SiteEstimate, siteEstimates } from '../merge/site-estimates.js';
 import { processRow } from '../present/ps-table.js';
 import type { Exchange } from './exchange.js';
 import { inTime } from './go-patience.js';
-import { beforeAttachIn, cBytesInUse, History, identityOf } from './history.js';
+import { cBytesInUse, History, identityOf } from './history.js';
 import {
   INTERVAL_MS,
   type LiveC,
@@ -53,7 +54,7 @@ function liveC({ symbolized: { segment }, c }: CPart): LiveC {
   const pid = `pid ${segment.header.pid}: `;
   return {
     bytes: cBytesInUse(segment),
-    beforeAttach: beforeAttachIn(segment),
+    beforeAttach: bytesBeforeAttach(segment.header),
     sites: sites.slice(0, MAX_SITES).map(liveSite),
     siteCount: sites.length,
     notes: segmentNotes(segment).map((note) => (note.startsWith(pid) ? note.slice(pid.length) : note)),

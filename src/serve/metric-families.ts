@@ -7,6 +7,7 @@
  */
 import { Counter, Gauge, Registry } from 'prom-client';
 import type { ProcessMemory } from '../collect/process-memory.js';
+import { bytesBeforeAttach } from '../merge/c-profile.js';
 import type { Int64 } from '../merge/int64.js';
 import type { CSiteCounts } from '../merge/site-counts.js';
 import type { SegmentCounters, SegmentHeader } from '../native-binding.js';
@@ -165,7 +166,7 @@ const FAMILIES: readonly Family[] = [
     type: Gauge,
     name: 'cgoprof_before_attach_bytes',
     help: 'Bytes of C memory in use right before the last attach, by the allocator’s own account. What of it was freed since is not known.',
-    value: ({ header }) => (header.attachments > 0 ? header.beforeAttachBytes : undefined),
+    value: ({ header }) => bytesBeforeAttach(header) ?? undefined,
   },
   {
     type: Gauge,

@@ -3,8 +3,6 @@
  */
 
 import { setImmediate as othersTurn } from 'node:timers/promises';
-import { promisify } from 'node:util';
-import { gzip } from 'node:zlib';
 import type { Profile } from 'pprof-format';
 import { commandLine } from '../collect/command-line.js';
 import type { FoundSegment } from '../collect/find-segments.js';
@@ -25,8 +23,10 @@ import type { SymbolStore } from '../symbolize/symbol-cache.js';
 import { DEBUG_ROOTS } from '../symbolize/symbol-places.js';
 import { type SymbolizedSegment, type SymbolizeOptions, symbolizeSegment } from '../symbolize/symbolize-segment.js';
 import { C_ALONE_NOTE, withWayToC } from './c-alone.js';
+import { type DefaultType, encodeProfile } from './encode-profile.js';
 import { GoOrigin } from './go-origin.js';
 import type { Turns } from './turns.js';
+import { UnderWay } from './under-way.js';
 
 /** The Go side of a snapshot. */
 export interface GoPart {
@@ -59,8 +59,8 @@ export interface Snapshot extends CPart {
   readonly go: GoPart | undefined;
   /** What whoever looks at it must know beside what is in the profiles: such as that the process has ended. */
   readonly notes: readonly string[];
-  /** Merged and gzipped. @param defaultType The sample type that viewers show first; '': the last. */
-  encoded(defaultType: '' | 'alloc_space'): Promise<Uint8Array>;
+  /** Merged and gzipped. */
+  encoded(defaultType: DefaultType): Promise<Uint8Array>;
 }
 
 export interface SnapshotQuery {
@@ -105,20 +105,14 @@ class TakenCPart implements CPart {
   }
 }
 
-/** What is being taken, and of what: whoever asks after a restart, or the end, is not to get what was before it. */
-interface UnderWay<T> {
-  readonly of: FollowedSegment;
-  readonly part: Promise<T>;
-}
-
 /** How often a snapshot is begun anew because the process was replaced meanwhile. */
 const MAX_BEGINNINGS = 3;
 
 export class ServedTarget {
   /** By whether Go collects first; or of the C side alone. */
-  readonly #underWay = new Map<boolean | 'c', UnderWay<Snapshot>>();
-  readonly #goUnderWay = new Map<boolean, UnderWay<GoPart>>();
-  #cUnderWay: UnderWay<CPart> | undefined;
+  readonly #snapshots = new UnderWay<boolean | 'c', Snapshot>();
+  readonly #goParts = new UnderWay<boolean, GoPart>();
+  readonly #cParts = new UnderWay<'c', CPart>();
   readonly #warned = new Set<string>();
   #lastGo: FetchedGo | undefined;
   #knownOrigin: GoOrigin | undefined;
@@ -167,13 +161,7 @@ export class ServedTarget {
 
   /** One that was begun already does as well, if it is still under way. @throws CgoprofError or HttpError */
   async snapshot({ gc, cAlone = false }: SnapshotQuery): Promise<Snapshot> {
-    const key = cAlone ? 'c' : gc;
-    const target = this.current();
-    const underWay = this.#underWay.get(key);
-    if (underWay?.of === target) return underWay.part;
-    const begun = { of: target, part: this.#take({ gc, cAlone }) };
-    this.#underWay.set(key, begun);
-    return begun.part.finally(() => this.#underWay.get(key) === begun && this.#underWay.delete(key));
+    return this.#snapshots.share(cAlone ? 'c' : gc, this.current(), () => this.#take({ gc, cAlone }));
   }
 
   /** The turn is for what we do ourselves: a service that does not answer keeps nobody else waiting. */
@@ -201,7 +189,7 @@ export class ServedTarget {
     const other = go && (await this.goNote(target, symbolized.segment, go.profile));
     const notes = [cAlone ? C_ALONE_NOTE : undefined, endNote(target), other].filter((note) => note !== undefined);
     const encode = encoder(side, go, this.upstream === undefined ? [NOT_ASKED, ...notes] : notes);
-    const encoded = shared((defaultType: '' | 'alloc_space') => this.options.turns.take(() => encode(defaultType)));
+    const encoded = shared((defaultType) => this.options.turns.take(() => encode(defaultType)));
     return {
       target,
       symbolized,
@@ -216,13 +204,7 @@ export class ServedTarget {
 
   /** The C side alone; one that was begun already does as well. @throws CgoprofError or HttpError */
   async cPart(): Promise<CPart> {
-    const target = this.current();
-    if (this.#cUnderWay?.of === target) return this.#cUnderWay.part;
-    const begun = { of: target, part: this.newCPart() };
-    this.#cUnderWay = begun;
-    return begun.part.finally(() => {
-      if (this.#cUnderWay === begun) this.#cUnderWay = undefined;
-    });
+    return this.#cParts.share('c', this.current(), () => this.newCPart());
   }
 
   /** The same, read from now on: after a Go side that was had before. @throws CgoprofError or HttpError */
@@ -244,11 +226,7 @@ export class ServedTarget {
     if (upstream === undefined) return undefined;
     const target = this.current();
     if (target.end !== undefined) return this.#lastGo?.from === target.found ? goPart(this.#lastGo.heap) : undefined;
-    const underWay = this.#goUnderWay.get(gc);
-    if (underWay?.of === target) return underWay.part;
-    const begun = { of: target, part: this.#takeGo(upstream, gc, target) };
-    this.#goUnderWay.set(gc, begun);
-    return begun.part.finally(() => this.#goUnderWay.get(gc) === begun && this.#goUnderWay.delete(gc));
+    return this.#goParts.share(gc, target, () => this.#takeGo(upstream, gc, target));
   }
 
   async #takeGo(upstream: Upstream, gc: boolean, target: FollowedSegment): Promise<GoPart> {
@@ -346,7 +324,7 @@ export class ServedTarget {
     const options = {
       root: fileSystemRoot(this.context, livePid),
       elsewhere,
-      ...(livePid === undefined ? {} : { pid: livePid }),
+      pid: livePid,
       debugRoots: DEBUG_ROOTS,
       ...keeping,
     };
@@ -382,14 +360,13 @@ function encoder(c: CSide, go: GoPart | undefined, notes: readonly string[]): En
     await othersTurn();
     const merged = mergeProfiles({ go: go === undefined ? [] : [go.profile], c: [c], comments });
     await othersTurn();
-    if (defaultType !== '') merged.defaultSampleType = merged.stringTable.dedup(defaultType);
-    return promisify(gzip)(merged.encode(), { level: 1 });
+    return encodeProfile(merged, defaultType);
   };
 }
 
 /** Done once, for all who ask. */
 function shared(encode: Encode): Encode {
-  const encoded = new Map<string, Promise<Uint8Array>>();
+  const encoded = new Map<DefaultType, Promise<Uint8Array>>();
   return (defaultType) => {
     const known = encoded.get(defaultType) ?? encode(defaultType);
     encoded.set(defaultType, known);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { CgoprofError } from '../../../src/errors.js';
-import { cProfile } from '../../../src/merge/c-profile.js';
-import { beforeAttachIn, cBytesInUse, History, identityOf, Ring } from '../../../src/serve/history.js';
+import { bytesBeforeAttach, cProfile } from '../../../src/merge/c-profile.js';
+import { cBytesInUse, History, identityOf, Ring } from '../../../src/serve/history.js';
 import { FakeTarget } from '../../support/fake-target.js';
 import { symbolizedSegment } from '../../support/segment-fixture.js';
 
@@ -47,12 +47,12 @@ describe('cBytesInUse', () => {
 
   it('leaves out what was in use before the attach where nobody knows it', () => {
     const { segment } = symbolizedSegment({ buckets: [], header: { attachments: 1, beforeAttachBytes: undefined } });
-    expect([cBytesInUse(segment), beforeAttachIn(segment)]).toEqual([0, null]);
+    expect([cBytesInUse(segment), bytesBeforeAttach(segment.header)]).toEqual([0, null]);
   });
 
   it('says how much of it was in use before the attach', () => {
     const attached = { attachments: 1, beforeAttachBytes: 1013 };
-    const heldBefore = (header: object) => beforeAttachIn(symbolizedSegment({ buckets: [], header }).segment);
+    const heldBefore = (header: object) => bytesBeforeAttach(symbolizedSegment({ buckets: [], header }).segment.header);
     expect([heldBefore(attached), heldBefore({ ...attached, attachments: 0 })]).toEqual([1013, null]);
   });
 });
