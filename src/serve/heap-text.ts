@@ -4,11 +4,11 @@
  */
 import type { Profile } from 'pprof-format';
 import type { Upstream } from '../collect/upstream.js';
-import { CgoprofError } from '../errors.js';
 import { type GoHeapText, parseGoHeapText } from '../merge/go-heap-text.js';
 import { legacyHeapText } from '../merge/legacy-heap-text.js';
 import { isCAlone, withWayToC } from './c-alone.js';
 import { type Exchange, NO_SNIFF, PLAIN_TEXT } from './exchange.js';
+import { ofOneProcess } from './one-process.js';
 import type { ServedTarget, Snapshot, SnapshotQuery } from './served-target.js';
 import { UnderWay } from './under-way.js';
 
@@ -32,21 +32,18 @@ async function sharedText(target: ServedTarget, query: Required<SnapshotQuery>):
 }
 
 async function makeText(target: ServedTarget, { gc, cAlone }: Required<SnapshotQuery>): Promise<Uint8Array> {
-  const isAsked = !cAlone && target.current().end === undefined;
-  const { upstream } = target;
-  const text = isAsked && upstream ? await withService(target, upstream, gc) : await ofSnapshot(target, cAlone);
+  const text = await ofOneProcess(target, async ({ end }) => {
+    const { upstream } = target;
+    const isAsked = !cAlone && end === undefined;
+    return isAsked && upstream ? withService(target, upstream, gc) : ofSnapshot(target, cAlone);
+  });
   return Buffer.from(text);
 }
 
 /** Go first, whose collection may run finalizers that free C memory. */
 async function withService(target: ServedTarget, upstream: Upstream, gc: boolean): Promise<string> {
-  const asked = target.current();
   const go = await readText(upstream, gc);
   const { target: read, c, symbolized } = await target.newCPart();
-  // What answers for a process that has ended meanwhile may be another.
-  if (read !== asked) {
-    throw new CgoprofError({ what: target.name, why: 'its process ended while it was looked at', hint: 'Try again.' });
-  }
   // The text itself does not tell whose it is.
   const note = await target.goNote(read, symbolized.segment);
   return legacyHeapText({ go, profiles: [c], notes: note === undefined ? [] : [note] });

@@ -5,7 +5,7 @@
  *
  * Source: net/http/pprof/pprof.go (indexTmplExecute, profileDescriptions), Go 1.26.
  */
-import { endNote } from '../collect/followed-target.js';
+import { endNote, type FollowedSegment } from '../collect/followed-target.js';
 import { fetchUpstreamIndex, type ListedProfile } from '../collect/upstream-index.js';
 import { CgoprofError } from '../errors.js';
 import { bytesBeforeAttach } from '../merge/c-profile.js';
@@ -18,6 +18,7 @@ import { type Exchange, NO_SNIFF } from './exchange.js';
 import { GO_PATIENCE_MS, inTime } from './go-patience.js';
 import { Html, html } from './html.js';
 import { INDEX_POLICY, INDEX_STYLE } from './index-style.js';
+import { ofOneProcess } from './one-process.js';
 import type { GoPart, ServedTarget } from './served-target.js';
 
 /** A part of the page, or why it is missing, one clause. */
@@ -57,7 +58,10 @@ const HEADERS = {
   'Content-Security-Policy': INDEX_POLICY,
 };
 
-/** Pages under way: one that was begun already does for whoever asks meanwhile. */
+/**
+ * Pages under way: one that was begun already does for whoever asks meanwhile, for it is begun anew should its process
+ * change.
+ */
 const UNDER_WAY = new WeakMap<ServedTarget, Promise<IndexView>>();
 
 /** @param targets All that are served. */
@@ -72,10 +76,20 @@ export async function answerIndex(
   exchange.send(HEADERS, indexPage(await view));
 }
 
-async function look(target: ServedTarget, targets: readonly string[]): Promise<IndexView> {
-  const [part, listed] = await Promise.all([orMissing(() => goPart(target)), orMissing(() => listedBy(target))]);
-  const c = await orMissing(() => cSide(target, isMissing(part) ? undefined : part));
-  return { target: target.name, targets, c, go: isMissing(part) ? part : goSide(part), listed };
+async function look(target: ServedTarget, names: readonly string[]): Promise<IndexView> {
+  const parts = await orMissing(() => ofOneProcess(target, (current) => partsOf(target, current)));
+  const { c, go, listed } = isMissing(parts) ? { c: parts, go: parts, listed: parts } : parts;
+  return { target: target.name, targets: names, c, go, listed };
+}
+
+/** Go first, whose numbers the C side is told to be beside. */
+async function partsOf(
+  target: ServedTarget,
+  current: FollowedSegment,
+): Promise<Pick<IndexView, 'c' | 'go' | 'listed'>> {
+  const [go, listed] = await Promise.all([orMissing(() => goPart(target)), orMissing(() => listedBy(target, current))]);
+  const c = await orMissing(() => cSide(target, current, isMissing(go) ? undefined : go));
+  return { c, go: isMissing(go) ? go : goSide(go), listed };
 }
 
 /** What goes wrong with one part leaves the others. */
@@ -88,8 +102,7 @@ async function orMissing<T>(take: () => Promise<Part<T>>): Promise<Part<T>> {
   }
 }
 
-async function cSide(target: ServedTarget, go: GoPart | undefined): Promise<CSide> {
-  const current = target.current();
+async function cSide(target: ServedTarget, current: FollowedSegment, go: GoPart | undefined): Promise<CSide> {
   const segment = target.segment(current);
   const { header } = segment;
   const ofGo = go && (await target.goNote(current, segment, go.profile));
@@ -116,10 +129,9 @@ function goSide({ profile, takenAt }: GoPart): GoSide {
   return { counts: goSiteCounts(profile), rate: Number(profile.period), takenAt };
 }
 
-async function listedBy(target: ServedTarget): Promise<Part<readonly ListedProfile[]>> {
-  const { upstream } = target;
+async function listedBy({ upstream }: ServedTarget, { end }: FollowedSegment): Promise<Part<readonly ListedProfile[]>> {
   if (upstream === undefined) return { missing: NO_SERVICE };
-  if (target.current().end !== undefined) return { missing: 'it is not asked any more' };
+  if (end !== undefined) return { missing: 'it is not asked any more' };
   return fetchUpstreamIndex(upstream, GO_PATIENCE_MS);
 }
 

@@ -21,6 +21,7 @@ import {
   type LiveState,
   type NoSuchTarget,
 } from './live-state.js';
+import { ofOneProcess } from './one-process.js';
 import type { CPart, GoPart, ServedTarget } from './served-target.js';
 
 /** For how long a look is new enough for another page. */
@@ -66,12 +67,17 @@ function liveSite({ function: name, file, line, via = '', inUse }: SiteEstimate)
   return { function: legible(name), file: legible(file), line, via: legible(via), bytes: estimate, low, high };
 }
 
+/** What came of asking Go. */
+interface AskedGo {
+  readonly part: GoPart | undefined;
+  /** Why there is none; '' where nothing went wrong. */
+  readonly problem: string;
+}
+
 /** A target as live pages see it. */
 class LiveTarget {
   readonly history: History;
   #look: { readonly begun: number; readonly look: Promise<Look> } | undefined;
-  /** Why the last question to Go failed; '' when it did not. */
-  #goProblem = '';
 
   constructor(private readonly target: ServedTarget) {
     this.history = new History(target);
@@ -97,56 +103,56 @@ class LiveTarget {
 
   async #take(at: number): Promise<Look> {
     try {
-      // Go first, whose finalizers may free C memory.
-      const go = await this.#askGo();
-      const part = await this.target.cPart();
-      const other = go && (await this.target.goNote(part.target, part.symbolized.segment, go.profile));
-      if (other !== undefined) this.#goProblem = legible(other);
-      const { livePid } = part.target;
-      return {
-        at,
-        problem: '',
-        ended: endNote(part.target) ?? '',
-        identity: identityOf(part.target),
-        process: liveProcess(part),
-        c: liveC(part),
-        go: this.#go(at, livePid !== undefined),
-        rss: livePid === undefined ? null : (this.target.memory(livePid)?.resident ?? null),
-      };
+      return await ofOneProcess(this.target, () => this.#takeBothSides(at));
     } catch (error) {
       if (!(error instanceof CgoprofError)) throw error;
       const problem = error.hint === '' ? error.message : `${error.message}. ${error.hint}`;
-      return { at, problem, ended: '', identity: '', process: null, c: null, go: this.#go(at, false), rss: null };
+      const go = { served: this.target.upstream !== undefined, bytes: null, takenAt: null, problem: '', other: '' };
+      return { at, problem, ended: '', identity: '', process: null, c: null, go, rss: null };
     }
   }
 
-  /** @returns what Go answered, if it has */
-  async #askGo(): Promise<GoPart | undefined> {
-    const asked = this.target.goPart({ gc: false }).then(
-      (go) => {
-        this.#goProblem = '';
-        return go;
-      },
-      (error: unknown) => {
-        this.#goProblem = error instanceof CgoprofError ? error.message : 'its profile cannot be read';
-        return undefined;
-      },
-    );
-    return inTime(asked, () => {
-      this.#goProblem = 'the service has not answered yet';
-      return undefined;
-    });
+  /** Go first, whose finalizers may free C memory. */
+  async #takeBothSides(at: number): Promise<Look> {
+    const asked = await this.#askGo();
+    const part = await this.target.cPart();
+    const { livePid } = part.target;
+    const go = this.#go(at, livePid !== undefined);
+    const other = go.takenAt === null ? '' : await this.#otherNote(part, asked.part);
+    return {
+      at,
+      problem: '',
+      ended: endNote(part.target) ?? '',
+      identity: identityOf(part.target),
+      process: liveProcess(part),
+      c: liveC(part),
+      go: { ...go, problem: asked.problem, other },
+      rss: livePid === undefined ? null : (this.target.memory(livePid)?.resident ?? null),
+    };
   }
 
-  #go(at: number, lives: boolean): LiveGo {
+  async #otherNote({ target, symbolized }: CPart, go: GoPart | undefined): Promise<string> {
+    return legible((await this.target.goNote(target, symbolized.segment, go?.profile)) ?? '');
+  }
+
+  async #askGo(): Promise<AskedGo> {
+    const asked = this.target.goPart({ gc: false }).then(
+      (part) => ({ part, problem: '' }),
+      (error: unknown) => ({
+        part: undefined,
+        problem: error instanceof CgoprofError ? error.message : 'its profile cannot be read',
+      }),
+    );
+    return inTime(asked, () => ({ part: undefined, problem: 'the service has not answered yet' }));
+  }
+
+  /** @param lives Otherwise its last profile is what is left of it, as its segment is. */
+  #go(at: number, lives: boolean): Pick<LiveGo, 'served' | 'bytes' | 'takenAt'> {
     const { upstream, lastGo } = this.target;
-    if (upstream === undefined) return { served: false, bytes: null, takenAt: null, problem: '' };
-    const bytes = lastGo?.bytes ?? null;
+    if (upstream === undefined) return { served: false, bytes: null, takenAt: null };
     const takenAt = lastGo?.takenAt.getTime() ?? null;
-    // Its last profile is what is left of a process that has ended, as its segment is.
-    if (!lives) return { served: true, bytes, takenAt, problem: '' };
-    const isNew = takenAt !== null && at - takenAt < STALE_MS;
-    return { served: true, bytes: isNew ? bytes : null, takenAt, problem: this.#goProblem };
+    const counts = !lives || (takenAt !== null && at - takenAt < STALE_MS);
+    return { served: true, bytes: counts ? (lastGo?.bytes ?? null) : null, takenAt };
   }
 }
 

@@ -46,6 +46,8 @@ export interface LiveGo {
   readonly takenAt: number | null;
   /** Why there is none, or no newer one; '' when all is well. */
   readonly problem: string;
+  /** That it is of another program or process than the C side, a clause; '' where it is not, or nobody can tell. */
+  readonly other: string;
 }
 
 /** As `cgoprof ps` has it. */

@@ -25,6 +25,7 @@ import { type SymbolizedSegment, type SymbolizeOptions, symbolizeSegment } from 
 import { C_ALONE_NOTE, withWayToC } from './c-alone.js';
 import { type DefaultType, encodeProfile } from './encode-profile.js';
 import { GoOrigin } from './go-origin.js';
+import { ofOneProcess } from './one-process.js';
 import type { Turns } from './turns.js';
 import { UnderWay } from './under-way.js';
 
@@ -105,9 +106,6 @@ class TakenCPart implements CPart {
   }
 }
 
-/** How often a snapshot is begun anew because the process was replaced meanwhile. */
-const MAX_BEGINNINGS = 3;
-
 export class ServedTarget {
   /** By whether Go collects first; or of the C side alone. */
   readonly #snapshots = new UnderWay<boolean | 'c', Snapshot>();
@@ -165,30 +163,28 @@ export class ServedTarget {
   }
 
   /** The turn is for what we do ourselves: a service that does not answer keeps nobody else waiting. */
-  async #take(query: SnapshotQuery): Promise<Snapshot> {
-    for (let begun = 0; begun < MAX_BEGINNINGS; begun++) {
-      const target = this.current();
-      const asked = await (query.cAlone ? Promise.resolve(undefined) : this.goPart(query)).then(
-        (go) => ({ go }),
-        (error: unknown) => ({ error }),
-      );
-      // What answers for a process that has ended meanwhile may be another: only what came from a living one counts.
-      if (this.current() !== target) continue;
-      if ('error' in asked) throw withWayToC(asked.error);
+  #take(query: SnapshotQuery): Promise<Snapshot> {
+    return ofOneProcess(this, async (target) => {
+      const go = query.cAlone ? undefined : await this.#goOfSnapshot(query);
       await othersTurn();
-      const part = await this.options.turns.take(async () =>
-        this.current() === target ? this.#takeC(target) : undefined,
-      );
-      if (part !== undefined) return this.#snapshotOf(part, asked.go, query);
+      const part = await this.options.turns.take(() => this.#takeC(target));
+      return this.#snapshotOf(part, go, query);
+    });
+  }
+
+  async #goOfSnapshot(query: SnapshotQuery): Promise<GoPart | undefined> {
+    try {
+      return await this.goPart(query);
+    } catch (error) {
+      throw withWayToC(error);
     }
-    throw new CgoprofError({ what: this.name, why: 'its process ends and is started anew while it is looked at' });
   }
 
   async #snapshotOf(part: TakenCPart, go: GoPart | undefined, { cAlone }: SnapshotQuery): Promise<Snapshot> {
-    const { target, symbolized, side } = part;
+    const { target, symbolized } = part;
     const other = go && (await this.goNote(target, symbolized.segment, go.profile));
     const notes = [cAlone ? C_ALONE_NOTE : undefined, endNote(target), other].filter((note) => note !== undefined);
-    const encode = encoder(side, go, this.upstream === undefined ? [NOT_ASKED, ...notes] : notes);
+    const encode = encoder(part, go, this.upstream === undefined ? [NOT_ASKED, ...notes] : notes);
     const encoded = shared((defaultType) => this.options.turns.take(() => encode(defaultType)));
     return {
       target,
@@ -353,12 +349,14 @@ type Encode = Snapshot['encoded'];
 
 const NOT_ASKED = 'C side only: --go names no service of this target, so the Go side was not asked for';
 
-function encoder(c: CSide, go: GoPart | undefined, notes: readonly string[]): Encode {
+function encoder({ target, side }: TakenCPart, go: GoPart | undefined, notes: readonly string[]): Encode {
   return async (defaultType) => {
     const source = go === undefined ? [] : [`Go heap profile from ${go.name}, taken at ${go.takenAt.toISOString()}`];
     const comments = [...source, ...notes].map((text) => `cgoprof: ${text}`);
     await othersTurn();
-    const merged = mergeProfiles({ go: go === undefined ? [] : [go.profile], c: [c], comments });
+    const merged = mergeProfiles({ go: go === undefined ? [] : [go.profile], c: [side], comments });
+    // Not of its Go side, which was taken before: what the process held at its end is what people look for.
+    merged.timeNanos = dated(target).timeNanos ?? merged.timeNanos;
     await othersTurn();
     return encodeProfile(merged, defaultType);
   };

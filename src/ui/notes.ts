@@ -1,6 +1,6 @@
 /** What to know of the numbers before one believes them, in sentences; '' where there is nothing to say. */
 import { formatBytes } from '../present/units.js';
-import { INTERVAL_MS, type LiveProcess, type LiveState } from '../serve/live-state.js';
+import { INTERVAL_MS, type LiveGo, type LiveProcess, type LiveState } from '../serve/live-state.js';
 import { formatClockSeconds } from './words.js';
 
 /** What is in C's number that no line of the process's was seen to allocate. */
@@ -10,15 +10,20 @@ export function attachNote({ c }: Pick<LiveState, 'c'>): string {
   return `C in use includes ${formatBytes(before)} from before cgoprof was attached, which are of no line: what of them was freed since is not known.`;
 }
 
-/** How new Go's numbers are, and what they cost. */
-export function goNote({
-  go: { served, takenAt, problem },
-  process,
-  ended,
-}: Pick<LiveState, 'go' | 'process' | 'ended'>): string {
-  if (!served) return 'Go in use is not known: no service was named with --go.';
+/** How new Go's numbers are, what they cost, and whether they are the process's. */
+export function goNote({ go, process, ended }: Pick<LiveState, 'go' | 'process' | 'ended'>): string {
+  if (!go.served) return 'Go in use is not known: no service was named with --go.';
   if (process === null) return 'Go in use is not known.';
-  if (ended !== '') return lastGoNote(takenAt);
+  const age = ended === '' ? ageNote(go) : lastGoNote(go.takenAt);
+  return go.other === '' ? age : `${capitalized(go.other)}. ${age}`;
+}
+
+/** A clause as the beginning of a sentence. */
+function capitalized(clause: string): string {
+  return clause.charAt(0).toUpperCase() + clause.slice(1);
+}
+
+function ageNote({ problem, takenAt }: LiveGo): string {
   const taken = takenAt === null ? '' : ` Its last profile came at ${formatClockSeconds(takenAt)}.`;
   if (problem !== '') return `Go: ${problem}.${taken}`;
   return `Go’s numbers are as of its last garbage collection. The service is asked for them only while this page is open, every ${INTERVAL_MS / 1_000}\u00a0s, or when somebody takes a profile.`;

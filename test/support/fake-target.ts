@@ -31,16 +31,21 @@ export class FakeTarget {
   goAnswer: () => Promise<GoPart | undefined> = async () => GO_PART;
   goAsked = 0;
   cAsked = 0;
+  #lastProfile: Profile | undefined;
+  /** One object until it ends or is started anew. */
+  #current: FollowedSegment | undefined;
 
   /** @param name As it is served. */
   constructor(readonly name = 'app') {}
 
   end(): void {
     this.livePid = undefined;
+    this.#current = undefined;
   }
 
   restart(): void {
     this.header = { ...this.header, createdUnixNs: 1_800_000_000_000_000_000n };
+    this.#current = undefined;
   }
 
   get served(): ServedTarget {
@@ -52,7 +57,8 @@ export class FakeTarget {
     const { livePid } = this;
     const found = { path: '/segment', header: this.segment().header, livePid: 4321 };
     const end = livePid === undefined ? { at: new Date(0), how: 'died' as const } : undefined;
-    return { found, path: '/segment', livePid, end };
+    this.#current ??= { found, path: '/segment', livePid, end };
+    return this.#current;
   }
 
   segment() {
@@ -67,11 +73,12 @@ export class FakeTarget {
     this.goAsked += 1;
     const part = await this.goAnswer();
     if (part !== undefined) this.lastGo = { bytes: 7919, takenAt: part.takenAt };
+    this.#lastProfile = part?.profile ?? this.#lastProfile;
     return part;
   }
 
-  async goNote(_: FollowedSegment, segment: Segment, go: Profile): Promise<string | undefined> {
-    return otherProgramNote(programOf(go), [segment]);
+  async goNote(_: FollowedSegment, segment: Segment, go = this.#lastProfile): Promise<string | undefined> {
+    return otherProgramNote(go && programOf(go), [segment]);
   }
 
   async cPart(): Promise<CPart> {

@@ -33,7 +33,7 @@ describe('LiveTargets', () => {
       identity: expect.any(String),
       process: expect.objectContaining({ pid: 4321, state: 'running', rate: 1, attached: null }),
       c: { bytes: 997, beforeAttach: null, sites: [line], siteCount: 1, notes: [] },
-      go: { served: true, bytes: 7919, takenAt: NOW, problem: '' },
+      go: { served: true, bytes: 7919, takenAt: NOW, problem: '', other: '' },
       rss: 1 << 20,
     });
     expect(history.at).toEqual([NOW]);
@@ -98,6 +98,7 @@ describe('LiveTargets', () => {
       bytes: 7919,
       takenAt: NOW - 3_600_000,
       problem: '',
+      other: '',
     });
   });
 
@@ -182,14 +183,14 @@ describe('the Go side', () => {
     const target = new FakeTarget();
     target.upstream = undefined;
     target.goAnswer = async () => undefined;
-    expect((await stateOf(target)).go).toEqual({ served: false, bytes: null, takenAt: null, problem: '' });
+    expect((await stateOf(target)).go).toMatchObject({ served: false, bytes: null, takenAt: null, problem: '' });
   });
 
   it('may fail, and C is told all the same', async () => {
     const target = new FakeTarget();
     target.goAnswer = () => Promise.reject(new CgoprofError({ what: 'Go heap profile', why: 'no connection' }));
     const { go, c } = await stateOf(target);
-    expect(go).toEqual({ served: true, bytes: null, takenAt: null, problem: 'Go heap profile: no connection' });
+    expect(go).toMatchObject({ served: true, bytes: null, takenAt: null, problem: 'Go heap profile: no connection' });
     expect(c?.bytes).toBe(997);
   });
 
@@ -211,11 +212,46 @@ describe('the Go side', () => {
     expect((await stateOf(target, NOW + 60_000)).go).toMatchObject({ bytes: null, takenAt: NOW });
   });
 
-  it('may be another program’s', async () => {
-    const target = new FakeTarget();
+  describe('of another program', () => {
     const mapping = { start: 1n, limit: 2n, offset: 0n, file: '/srv/other', buildId: 'cc03' };
-    target.goAnswer = async () => ({ ...GO_PART, profile: goProfile({ samples: [], mappings: [mapping] }) });
-    expect((await stateOf(target)).go.problem).toMatch(/another program or build \(\/srv\/other\)/);
+    const profile = goProfile({ samples: [], mappings: [mapping] });
+    const OTHER = /another program or build \(\/srv\/other\)/;
+
+    it('is told to be that', async () => {
+      const target = new FakeTarget();
+      target.goAnswer = async () => ({ ...GO_PART, profile });
+      expect((await stateOf(target)).go).toMatchObject({ problem: '', other: expect.stringMatching(OTHER) });
+    });
+
+    it('is so still when the process has ended, or its service does not answer', async () => {
+      const target = new FakeTarget();
+      target.goAnswer = async () => ({ ...GO_PART, profile });
+      await stateOf(target);
+      target.goAnswer = () => Promise.reject(new CgoprofError({ what: 'Go heap profile', why: 'no connection' }));
+      expect((await stateOf(target)).go).toMatchObject({ bytes: 7919, other: expect.stringMatching(OTHER) });
+      target.goAnswer = async () => ({ ...GO_PART, profile });
+      target.end();
+      expect((await stateOf(target)).go).toMatchObject({ bytes: 7919, other: expect.stringMatching(OTHER) });
+    });
+  });
+
+  it('is not known where the process cannot be read, whatever came last', async () => {
+    const target = new FakeTarget();
+    await stateOf(target);
+    target.error = new CgoprofError({ what: 'app', why: 'cannot be read' });
+    expect((await stateOf(target)).go).toMatchObject({ served: true, bytes: null, takenAt: null });
+  });
+
+  it('of one process is not told beside C of the next', async () => {
+    const target = new FakeTarget();
+    let first = true;
+    target.goAnswer = async () => {
+      if (first) target.restart();
+      first = false;
+      return GO_PART;
+    };
+    await stateOf(target);
+    expect([target.goAsked, target.cAsked]).toEqual([2, 2]);
   });
 });
 

@@ -73,9 +73,10 @@ const ended = (segment: FollowedSegment): FollowedSegment => ({
 });
 
 /** Go's heap profile with so many bytes. */
-function heap(bytes: number): GoHeapBytes {
+function heap(bytes: number, takenAt = AT): GoHeapBytes {
   const samples = [{ stack: ['main.main@/srv/app/main.go:3'], values: [1, bytes, 1, bytes] }];
-  return { name: 'http://127.0.0.1:6060/debug/pprof/heap', bytes: goProfile({ samples }).encode(), takenAt: AT };
+  const timeNanos = BigInt(takenAt.getTime()) * 1_000_000n;
+  return { name: 'http://127.0.0.1:6060/debug/pprof/heap', bytes: goProfile({ samples, timeNanos }).encode(), takenAt };
 }
 
 const goBytes = ({ go }: Snapshot) => go?.profile.sample.map(({ value }) => Number(value[3]));
@@ -208,8 +209,15 @@ describe('a process that is replaced', () => {
       current = ended(current);
       late = take();
     });
-    expect((await take()).notes).toEqual([]);
-    expect((await late)?.notes).toEqual([NOTE]);
+    const begun = await take();
+    expect(begun.notes).toEqual([NOTE]);
+    expect(await late).not.toBe(begun);
+  });
+
+  it('while its C side is read: what is told is of its end', async () => {
+    whileItIsRead(() => (current = ended(current)));
+    const snapshot = await take();
+    expect([goBytes(snapshot), snapshot.notes, snapshot.target.end?.at]).toEqual([[7919], [NOTE], AT]);
   });
 
   it('is not what later askers get of a C side that is under way', async () => {
@@ -381,6 +389,14 @@ describe('a profile’s time', () => {
     expect(BigInt(await timeOf())).toBeGreaterThanOrEqual(before);
     current = ended(current);
     expect(await timeOf()).toBe(BigInt(AT.getTime()) * 1_000_000n);
+  });
+
+  it('is that end with an older Go side too', async () => {
+    answer = async () => heap(7919, new Date(AT.getTime() - 60_000));
+    await take();
+    current = ended(current);
+    const both = Profile.decode(gunzipSync(await (await take()).encoded('')));
+    expect(BigInt(both.timeNanos)).toBe(BigInt(AT.getTime()) * 1_000_000n);
   });
 
   it('is unknown when nobody saw the end', async () => {

@@ -5,7 +5,7 @@ import { formatClockSeconds } from '../../../src/ui/words.js';
 
 const C: LiveC = { bytes: 2048, beforeAttach: null, sites: [], siteCount: 0, notes: [] };
 const PROCESS: LiveProcess = { pid: 1, state: 'running', started: '', rate: 1, command: '', attached: null };
-const GO: LiveGo = { served: true, bytes: 7919, takenAt: 1_000_000, problem: '' };
+const GO: LiveGo = { served: true, bytes: 7919, takenAt: 1_000_000, problem: '', other: '' };
 const AT = formatClockSeconds(1_000_000);
 
 describe('attachNote', () => {
@@ -35,5 +35,10 @@ describe('goNote', () => {
   it('tells why there is no newer one, and when the last came', () => {
     const go = { ...GO, problem: 'no answer' };
     expect(goNote({ go, process: PROCESS, ended: '' })).toBe(`Go: no answer. Its last profile came at ${AT}.`);
+  });
+
+  it.each(['', 'pid 1 has ended'])('tells that they are another’s, of a process that lives or not: %j', (ended) => {
+    const go = { ...GO, other: 'the Go profile is of another program' };
+    expect(goNote({ go, process: PROCESS, ended })).toMatch(/^The Go profile is of another program\. Go.* as of /);
   });
 });

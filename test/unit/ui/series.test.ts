@@ -12,7 +12,7 @@ const STATE: LiveState = {
   identity: 'a',
   process: { pid: 1, state: 'running', started: '', rate: 1, command: '', attached: null },
   c: { bytes: 13, beforeAttach: null, sites: [], siteCount: 0, notes: [] },
-  go: { served: true, bytes: 17, takenAt: 40_000, problem: '' },
+  go: { served: true, bytes: 17, takenAt: 40_000, problem: '', other: '' },
   rss: 19,
   history: {
     at: [10_000, 20_000, 30_000],
