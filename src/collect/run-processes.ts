@@ -15,6 +15,8 @@ import { type Candidate, fileCandidate } from './target-sources.js';
 const MAX_TARGETS = 64;
 
 interface Segment {
+  /** Which file, and which of that name. */
+  readonly id: string;
   readonly path: string;
   readonly header: SegmentHeader;
 }
@@ -54,13 +56,17 @@ export class RunProcesses {
     for (const path of segmentFiles(this.context)) {
       const id = `${path} ${fileId(path)}`;
       const header = this.#known.has(id) ? undefined : this.#headerOf(path);
-      if (header !== 'starting') known.add(id);
-      if (typeof header === 'object' && header.runId === this.runId) met.push({ path, header });
+      if (typeof header === 'object' && header.runId === this.runId) met.push({ id, path, header });
+      else if (header !== 'starting') known.add(id);
     }
     this.#known = known;
     // Files come by their names, in which a pid of four digits is before one of three.
     met.sort((a, b) => Number(a.header.createdUnixNs - b.header.createdUnixNs));
-    for (const { path } of met) this.#meet(path);
+    for (const { id, path } of met) {
+      // One by one: a defect of ours with one of them leaves the others for the next look.
+      known.add(id);
+      this.#meet(path);
+    }
   }
 
   close(): void {

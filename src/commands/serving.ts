@@ -10,11 +10,13 @@ import { reportError } from '../present/error-lines.js';
 import { Guard } from '../serve/guard.js';
 import { type ListenAddress, sayWhereItListens } from '../serve/listen.js';
 import { LiveTargets } from '../serve/live-data.js';
+import { INTERVAL_MS } from '../serve/live-state.js';
 import { prepareForLongLife } from '../serve/long-life.js';
 import { ServedTarget } from '../serve/served-target.js';
 import { startServer } from '../serve/server.js';
 import { TokenFile } from '../serve/token-file.js';
 import { Turns } from '../serve/turns.js';
+import { withEach } from '../serve/with-each.js';
 import { SymbolMemory } from '../symbolize/symbol-memory.js';
 import { symbolCache } from '../symbolize/symbol-places.js';
 
@@ -45,15 +47,26 @@ export async function startServing(
   const live = new LiveTargets(targets);
   const server = await startServer(context, { targets, live }, listen, guard);
   const endLongLife = prepareForLongLife(context);
-  const timer = setInterval(surviving(context, look), LOOK_EVERY_MS);
+  const timers = [
+    every(LOOK_EVERY_MS, surviving(context, look)),
+    every(
+      INTERVAL_MS,
+      surviving(context, () => live.record()),
+    ),
+  ];
   sayWhereItListens(context, server, token !== undefined);
   return () => {
-    clearInterval(timer);
-    live.stop();
+    for (const timer of timers) clearInterval(timer);
     server.close();
     server.closeAllConnections();
     endLongLife();
   };
+}
+
+/** Now and from now on. */
+function every(ms: number, act: () => void): NodeJS.Timeout {
+  act();
+  return setInterval(act, ms);
 }
 
 /**
@@ -87,15 +100,13 @@ export function servedTargetMaker(
 
 /** Looks at targets though nobody asks for them. @throws the first defect of ours, once all were looked at */
 export function lookAt(targets: readonly Pick<FollowedTarget, 'current'>[]): void {
-  const defects: unknown[] = [];
-  for (const target of targets) {
+  withEach(targets, (target) => {
     try {
       target.current();
     } catch (error) {
-      if (!(error instanceof CgoprofError)) defects.push(error); // Otherwise whoever asks is told.
+      if (!(error instanceof CgoprofError)) throw error; // Otherwise whoever asks is told.
     }
-  }
-  if (defects.length > 0) throw defects[0];
+  });
 }
 
 /**

@@ -4,6 +4,7 @@
  * or a live page, and is unknown when nobody did.
  */
 import type { FollowedSegment } from '../collect/followed-target.js';
+import { CgoprofError } from '../errors.js';
 import { bytesBeforeAttach } from '../merge/c-profile.js';
 import { cSiteCounts } from '../merge/site-counts.js';
 import type { Segment } from '../native-binding.js';
@@ -75,9 +76,9 @@ export class History {
       const identity = identityOf(followed);
       this.#ring.add(livePid === undefined ? { ...nothing, identity } : this.#read(followed, livePid, at));
       this.#lastAt = at;
-    } catch {
-      // Whoever opens the page is told why.
+    } catch (error) {
       this.#ring.add(nothing);
+      if (!(error instanceof CgoprofError)) throw error; // Otherwise whoever opens the page is told why.
     }
   }
 

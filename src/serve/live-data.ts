@@ -23,6 +23,7 @@ import {
 } from './live-state.js';
 import { ofOneProcess } from './one-process.js';
 import type { CPart, GoPart, ServedTarget } from './served-target.js';
+import { withEach } from './with-each.js';
 
 /** For how long a look is new enough for another page. */
 const FRESH_MS = INTERVAL_MS / 2;
@@ -156,24 +157,16 @@ class LiveTarget {
   }
 }
 
-/** All targets as live pages see them, each read every {@link INTERVAL_MS} until it is told to stop. */
+/** All targets as live pages see them. */
 export class LiveTargets {
   readonly #known = new Map<ServedTarget, LiveTarget>();
-  readonly #timer: NodeJS.Timeout;
 
   /** @param served May come and go; the list stays the same one. */
-  constructor(private readonly served: readonly ServedTarget[]) {
-    this.record();
-    this.#timer = setInterval(() => this.record(), INTERVAL_MS).unref();
-  }
+  constructor(private readonly served: readonly ServedTarget[]) {}
 
-  /** Takes a reading of each. */
+  /** Takes a reading of each; to be done every {@link INTERVAL_MS}. @throws the first defect of ours, once all are read */
   record(now = Date.now()): void {
-    for (const { history } of this.#targets) history.record(now);
-  }
-
-  stop(): void {
-    clearInterval(this.#timer);
+    withEach(this.#targets, ({ history }) => history.record(now));
   }
 
   /** In the order of the command line. */

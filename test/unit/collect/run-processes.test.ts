@@ -1,5 +1,5 @@
 import { rmSync } from 'node:fs';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { RunProcesses } from '../../../src/collect/run-processes.js';
 import type { SegmentHeader } from '../../../src/native-binding.js';
 import { codedError, FakeWorld } from '../../support/fake-world.js';
@@ -85,6 +85,20 @@ it('one that is still being set up is looked at again', () => {
   expect(seen()).toEqual([]);
   world.segments.set(path, segment);
   expect(seen()).toEqual(['api 10']);
+});
+
+it('a defect of ours with one of them leaves those that came after it for the next look', () => {
+  const broken = start(10, 'broken');
+  start(11, 'api');
+  const { readSegmentHeader } = world.native;
+  let reads = 0;
+  vi.spyOn(world.native, 'readSegmentHeader').mockImplementation((path) => {
+    // The first is to see whose it is.
+    if (path === broken && ++reads === 2) throw new TypeError('a defect');
+    return readSegmentHeader(path);
+  });
+  expect(() => processes.look()).toThrow('a defect');
+  expect(seen()).toEqual(['api 11']);
 });
 
 it('no more than 64 are held: the first that has ended makes room', () => {

@@ -99,6 +99,14 @@ describe('History', () => {
     expect(history.columns).toMatchObject({ of: [-1, 0], c: [null, 997] });
   });
 
+  it('hides no defect, and keeps the time', () => {
+    const target = new FakeTarget();
+    const history = new History(target.served);
+    target.error = new TypeError('a defect');
+    expect(() => history.record(10_000)).toThrow('a defect');
+    expect(history.columns.at).toEqual([10_000]);
+  });
+
   it('tells the readings of two processes apart', () => {
     const target = new FakeTarget();
     const history = new History(target.served);

@@ -13,8 +13,8 @@ afterEach(() => void vi.useRealTimers());
 
 async function stateOf(target: FakeTarget, at = NOW): Promise<LiveState> {
   const live = new LiveTargets([target.served]);
+  live.record(at);
   const state = await live.state(null, at);
-  live.stop();
   if (state === undefined) throw new Error('no target');
   return state;
 }
@@ -39,12 +39,14 @@ describe('LiveTargets', () => {
     expect(history.at).toEqual([NOW]);
   });
 
-  it('reads every target every ten seconds, until it is told to stop', async () => {
-    const live = new LiveTargets([new FakeTarget().served]);
-    vi.advanceTimersByTime(20_000);
-    live.stop();
-    vi.advanceTimersByTime(20_000);
-    expect((await live.state(null))?.history.at).toEqual([NOW, NOW + 10_000, NOW + 20_000]);
+  it('a reading that fails by a defect of ours leaves those of other targets', async () => {
+    const [broken, good] = [new FakeTarget('broken'), new FakeTarget('good')];
+    const live = new LiveTargets([broken.served, good.served]);
+    broken.error = new TypeError('a defect');
+    expect(() => live.record(NOW)).toThrow('a defect');
+    broken.error = undefined;
+    expect((await live.state('good'))?.history).toMatchObject({ at: [NOW], c: [997] });
+    expect((await live.state('broken'))?.history).toMatchObject({ at: [NOW], c: [null] });
   });
 
   it('shares a look among pages that ask at about the same time', async () => {
@@ -55,7 +57,6 @@ describe('LiveTargets', () => {
     expect([target.goAsked, target.cAsked]).toEqual([1, 1]);
     await live.state(null, NOW + 5_000);
     expect([target.goAsked, target.cAsked]).toEqual([2, 2]);
-    live.stop();
   });
 
   it('does not share a failure', async () => {
@@ -65,7 +66,6 @@ describe('LiveTargets', () => {
     await expect(live.state(null, NOW)).rejects.toThrow('busy');
     target.error = undefined;
     expect((await live.state(null, NOW))?.problem).toBe('');
-    live.stop();
   });
 
   it('tells why nothing can be read', async () => {
@@ -143,7 +143,6 @@ describe('LiveTargets', () => {
     });
     expect((await live.state('one'))?.pprof).toBe('debug/pprof/');
     expect(await live.state('third')).toBeUndefined();
-    live.stop();
   });
 
   it('follows targets that come and go, and forgets those that are gone', async () => {
@@ -155,7 +154,6 @@ describe('LiveTargets', () => {
     expect(await live.state(null)).toMatchObject({ targets: ['other'], history: { at: [NOW + 1] } });
     served.splice(0, 1, one);
     expect((await live.state(null))?.history.at).toEqual([]);
-    live.stop();
   });
 });
 
@@ -201,7 +199,6 @@ describe('the Go side', () => {
     const state = live.state(null, NOW);
     await vi.advanceTimersByTimeAsync(2_000);
     expect((await state)?.go.problem).toBe('the service has not answered yet');
-    live.stop();
   });
 
   it('is told for a minute, and then only when it was', async () => {
@@ -265,7 +262,7 @@ describe('answerLiveData', () => {
         sent = [status, headers['Content-Type'], JSON.parse(body as string)];
       }) satisfies Exchange['send'],
     };
-    await answerLiveData(exchange as unknown as Exchange, live).finally(() => live.stop());
+    await answerLiveData(exchange as unknown as Exchange, live);
     return sent;
   };
 
