@@ -17,7 +17,7 @@ import { Turns } from './turns.js';
 const MAX_BODY = 2 * 2 ** 20;
 const MAX_ADDRESSES = 100_000;
 
-/** Questions that come as bodies, of all clients: a body may be long on its way, and is held until it is answered. */
+/** Bodies of all clients that are on their way, and that are being answered; each of these. */
 const MAX_BODIES = 8;
 
 /** Bytes between two `+` at which Go gives up: its reader's buffer is full. */
@@ -30,7 +30,11 @@ export interface Question {
   readonly problem: string;
 }
 
-let bodies = 0;
+/** Whose bodies are on their way, the one that has been for longest first. */
+const arriving = new Set<IncomingMessage>();
+
+/** Bodies that came, until they are answered. */
+let held = 0;
 
 /** Queries are bounded by the head of a request, and wait as they came. */
 const queries = new Turns({ atOnce: 8, maxWaitMs: 10_000 });
@@ -39,17 +43,30 @@ const queries = new Turns({ atOnce: 8, maxWaitMs: 10_000 });
 export async function withQuestion(exchange: Exchange, answer: (question: Question) => Promise<void>): Promise<void> {
   const { request } = exchange;
   if (request.method !== 'POST') return queries.take(() => answer(parseQuestion(queryOf(request.url ?? ''))));
-  if (bodies === MAX_BODIES) {
-    // The rest of the body is not waited for.
-    const headers = { 'Retry-After': '1', Connection: 'close' };
-    throw new HttpError(503, 'cgoprof: busy: other questions are being read and answered', headers);
-  }
-  bodies += 1;
+  const body = await arrivingBody(request);
+  if (held === MAX_BODIES) throw busy();
+  held += 1;
   try {
-    await answer(parseQuestion(await readBody(request)));
+    await answer(parseQuestion(body));
   } finally {
-    bodies -= 1;
+    held -= 1;
   }
+}
+
+/** Clients that take their time make room for those that do not: whoever sends all at once needs it for a moment. */
+async function arrivingBody(request: IncomingMessage): Promise<string> {
+  const [slowest] = arriving;
+  if (slowest !== undefined && arriving.size === MAX_BODIES) slowest.destroy(busy());
+  arriving.add(request);
+  try {
+    return await readBody(request);
+  } finally {
+    arriving.delete(request);
+  }
+}
+
+function busy(): HttpError {
+  return new HttpError(503, 'cgoprof: busy: other questions are being read and answered', { 'Retry-After': '1' });
 }
 
 /** As it came, without its question mark. */

@@ -39,7 +39,7 @@ const MAX_ANSWER = 4 * 2 ** 20;
 /** Characters of an answer: a name can be pages long, and be asked for again and again. */
 const MAX_TEXT = 32 * 2 ** 20;
 
-/** Of all targets together. One at a time: it is work for one processor. */
+/** For those, of all targets together: long questions let others in between. */
 const turns = new Turns({ atOnce: 1, maxWaitMs: 10_000 });
 
 type Names = Map<bigint, string>;
@@ -70,7 +70,7 @@ function lineOf(address: bigint, name: string | undefined): string {
 
 async function namesOf(addresses: ReadonlySet<bigint>, target: ServedTarget, gone: AbortSignal): Promise<Names> {
   const known = await whatIsKnown(target);
-  const { names, unknown } = await turns.take(() => namesOnThisSide(addresses, target, known, gone));
+  const { names, unknown } = await namesOnThisSide(addresses, target, known, gone);
   const { upstream } = target;
   if (upstream !== undefined && unknown.length > 0) {
     // Outside of the turn: a service that does not answer keeps nobody else waiting.
@@ -92,7 +92,7 @@ async function namesOnThisSide(
   const unknown: bigint[] = [];
   for (let start = 0; start < rest.length && !gone.aborted; start += LOOKED_UP_AT_ONCE) {
     const some = rest.slice(start, start + LOOKED_UP_AT_ONCE);
-    unknown.push(...(await addNamesInModules(names, some, target, part)));
+    unknown.push(...(await turns.take(() => addNamesInModules(names, some, target, part))));
   }
   return { names, unknown };
 }

@@ -1,3 +1,4 @@
+import type { RequestListener } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { afterEach, expect, test, vi } from 'vitest';
 import { Upstream } from '../../../src/collect/upstream.js';
@@ -40,13 +41,17 @@ function targetOf(known: Known, upstream?: Upstream): ServedTarget {
   return { current: () => ({}), cPart: async () => part, namesFor, upstream } as unknown as ServedTarget;
 }
 
-/** @returns its URL */
-async function listening(target: ServedTarget): Promise<string> {
-  const server = await serveHttp((request, response) => {
+function answering(target: ServedTarget): RequestListener {
+  return (request, response) => {
     const url = new URL(`http://localhost${request.url}`);
     const exchange = new Exchange(request, response, url, url.pathname);
     answerSymbol(exchange, target).catch((error: unknown) => exchange.fail(error));
-  });
+  };
+}
+
+/** @returns its URL */
+async function listening(target: ServedTarget): Promise<string> {
+  const server = await serveHttp(answering(target));
   closers.push(() => server.close());
   return server.url;
 }
@@ -179,16 +184,69 @@ test('an answer too long is refused: a name may be long, and be asked for again 
   expect([more.status, more.text]).toEqual([413, 'cgoprof: symbol: more than 33554432 bytes of names\n']);
 });
 
-test('no more than eight bodies are held, those on their way among them; queries are answered meanwhile', async () => {
-  const url = await listening(targetOf(new Map()));
-  const slow = Array.from({ length: 8 }, () => client(url, HALF_A_BODY));
-  const post = async () => fetch(`${url}/debug/pprof/symbol`, { method: 'POST', body: hex(LEAK) });
-  await vi.waitUntil(async () => (await post()).status === 503, { timeout: 10_000 });
-  const refused = await post();
-  expect([refused.headers.get('retry-after'), refused.headers.get('connection')]).toEqual(['1', 'close']);
-  expect(await (await fetch(`${url}/debug/pprof/symbol?${hex(LEAK)}`)).text()).toBe(lines(`${hex(LEAK)} leak`));
-  slow[0]?.destroy();
-  await vi.waitUntil(async () => (await post()).status === 200, { timeout: 10_000 });
+test('of more than eight bodies on their way the one that has been for longest is cut off', async () => {
+  const server = await serveHttp(answering(targetOf(new Map())));
+  closers.push(() => server.close());
+  const { url, requests } = server;
+  const closed: number[] = [];
+  for (let i = 0; i < 8; i++) {
+    client(url, HALF_A_BODY).on('close', () => closed.push(i));
+    await until(() => requests.length === i + 1);
+  }
+  const answer = await fetch(`${url}/debug/pprof/symbol`, { method: 'POST', body: hex(LEAK) });
+  expect([answer.status, await answer.text()]).toEqual([200, lines(`${hex(LEAK)} leak`)]);
+  await until(() => closed.length > 0);
+  expect(closed).toEqual([0]);
+});
+
+test('no more than eight bodies are held until they are answered; queries are answered meanwhile', async () => {
+  const target = targetOf(new Map());
+  let letGo = () => {};
+  const stuck = new Promise<void>((resolve) => (letGo = resolve));
+  const part = await target.cPart();
+  let waiting = 0;
+  const cPart = async () => {
+    waiting += 1;
+    await stuck;
+    return part;
+  };
+  const url = await listening(Object.assign(targetOf(new Map()), { cPart }));
+  const other = await listening(target);
+  const post = (to: string) => fetch(`${to}/debug/pprof/symbol`, { method: 'POST', body: hex(LEAK) });
+  const held = Array.from({ length: 8 }, () => post(url));
+  await until(() => waiting === 8);
+  const refused = await post(other);
+  expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '1']);
+  expect(await (await fetch(`${other}/debug/pprof/symbol?${hex(LEAK)}`)).text()).toBe(lines(`${hex(LEAK)} leak`));
+  letGo();
+  expect((await Promise.all(held)).map(({ status }) => status)).toEqual(Array.from({ length: 8 }, () => 200));
+  expect((await post(other)).status).toBe(200);
+});
+
+test('a long question lets others in between', async () => {
+  const order: string[] = [];
+  let letGo = () => {};
+  const shortWaits = new Promise<void>((resolve) => (letGo = resolve));
+  const named = (name: string, before: Promise<void>) => {
+    const target = targetOf(new Map());
+    const { namesFor } = target;
+    const noted: ServedTarget['namesFor'] = async (of, segment) => {
+      order.push(name);
+      await before;
+      return namesFor(of, segment);
+    };
+    return Object.assign(target, { namesFor: noted });
+  };
+  const strangers = Array.from({ length: 30_000 }, (_, i) => hex(LIBRARY.textStart + BigInt(i)));
+  const long = ask(named('long', shortWaits), '', strangers.join('+'));
+  await until(() => order.length > 0);
+  const short = named('short', Promise.resolve());
+  const { cPart } = short;
+  // By the time of the next immediate it waits for its turn.
+  const noted: ServedTarget['cPart'] = () => cPart().finally(() => setImmediate(letGo));
+  await ask(Object.assign(short, { cPart: noted }), `?${hex(LIBRARY.textStart)}`);
+  await long;
+  expect(order).toEqual(['long', 'short', 'long', 'long']);
 });
 
 test('names are looked up for one question at a time', async () => {
