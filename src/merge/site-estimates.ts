@@ -188,7 +188,10 @@ class Reader {
   /** Leaf first. */
   *#places({ locationId }: Sample): Generator<Place> {
     for (const id of locationId) {
-      for (const { functionId, line } of this.#locations.get(int64(id))?.line ?? []) {
+      const lines = this.#locations.get(int64(id))?.line ?? [];
+      // What has no name is no part of its caller.
+      if (lines.length === 0) yield NO_PLACE;
+      for (const { functionId, line } of lines) {
         const fn = this.#functions.get(int64(functionId));
         yield { function: this.#text(fn?.name), file: this.#text(fn?.filename), line: Number(line) };
       }

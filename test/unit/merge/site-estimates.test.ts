@@ -46,6 +46,17 @@ describe('sites', () => {
     expect((both ?? 0) / (one ?? 0)).toBeCloseTo(4, 5);
   });
 
+  test('whose line has no name are not their callers', () => {
+    const profile = cProfile(
+      symbolizedSegment({ rate: 1, buckets: [{ stack: ['f@f.c:3', 'main.a@main.go:1'], allocs: 1, allocBytes: 7 }] }),
+      { showPlumbing: false },
+    );
+    const [leaf] = profile.location.filter(({ id }) => id === profile.sample[0]?.locationId[0]);
+    if (leaf === undefined) throw new Error('no leaf');
+    leaf.line = [];
+    expect(siteEstimates([profile])).toMatchObject([{ function: '', file: '', line: 0 }]);
+  });
+
   test('have as many blocks as their callers together, not a part of one less for each', () => {
     const size = 300_007;
     const callers = Array.from({ length: 20 }, (_, i) => ['f@f.c:3', `caller${i}@main.go:${i}`]);
