@@ -8,7 +8,7 @@ import type { SymbolizedSegment } from '../symbolize/symbolize-segment.js';
 import { earlierBuckets } from './earlier-buckets.js';
 import { isAllocator, isShown } from './frame-filter.js';
 import { ALLOCATOR_LABEL, BYTES_LABEL } from './heap-profile.js';
-import { addInt64, type Int64 } from './int64.js';
+import { addInt64, type Int64, int64 } from './int64.js';
 import { type LabelSpec, type MappingSpec, ProfileBuilder, type ProfileHeader } from './profile-builder.js';
 import { scaleHeapSample } from './scale-heap-sample.js';
 import { attachNotes, segmentNotes } from './segment-notes.js';
@@ -236,7 +236,7 @@ export class CSide {
     const { header } = symbolized.segment;
     const notes = [...attachNotes(header), ...segmentNotes(symbolized.segment)];
     this.header = {
-      timeNanos: options.timeNanos ?? BigInt(Date.now()) * 1_000_000n,
+      timeNanos: int64(options.timeNanos ?? BigInt(Date.now()) * 1_000_000n),
       durationNanos: 0,
       period: Math.max(1, header.sampleRate),
       comments: [rateComment(header.sampleRate), ...notes.map((note) => `cgoprof: ${note}`)],
