@@ -1,7 +1,7 @@
 /**
  * Finds processes by the name of their executable, by its path, or by their command line.
  */
-import { readFileSync, realpathSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { commandOf, listPids, readLivingStat } from './processes.js';
 
@@ -31,51 +31,75 @@ export function matchesPattern(pattern: string, text: string): boolean {
   return /^\**$/.test(pattern.slice(next));
 }
 
-/** Whether a process is one of those that a pattern means. */
-type Matches = (procRoot: string, pid: number) => boolean;
+/** What a pattern may describe of a process. */
+class Names {
+  #line: string | undefined;
+
+  constructor(
+    private readonly procRoot: string,
+    private readonly pid: number,
+    /** Path of its executable. */
+    readonly executable: string,
+  ) {}
+
+  /** Words joined by spaces. */
+  get commandLine(): string {
+    this.#line ??= commandLine(this.procRoot, this.pid);
+    return this.#line;
+  }
+}
+
+export interface Matching {
+  readonly pids: readonly number[];
+  /** Executables, each once, of processes that would match too if upper and lower case were the same. */
+  readonly alike: readonly string[];
+}
 
 /**
  * Living processes whose executable has that base name; for a pattern with a slash or a space, whose executable has that
  * path, or whose whole command line, words joined by spaces, is that. A path without wildcards is resolved from the
  * working directory. Not this process, whose command line holds the pattern itself. Costs every process of the machine
- * the reading of a link.
+ * the reading of a link, for a pattern with a slash or a space that of its command line too.
  */
-export function findByPattern(procRoot: string, pattern: string): number[] {
-  return findBy(
-    procRoot,
-    matcher(pattern, (text) => text),
-  );
-}
-
-/** The executables of processes that would match if upper and lower case were the same. */
-export function findButForCase(procRoot: string, pattern: string): string[] {
-  const pids = findBy(
-    procRoot,
-    matcher(pattern, (text) => text.toLowerCase()),
-  );
-  return [...new Set(pids.map((pid) => commandOf(procRoot, pid)))];
-}
-
-function findBy(procRoot: string, matches: Matches): number[] {
-  return listPids(procRoot).filter((pid) => pid !== process.pid && matches(procRoot, pid) && isProgram(procRoot, pid));
+export function findByPattern(procRoot: string, pattern: string): Matching {
+  const path = executablePath(pattern);
+  const fits = matcher(pattern, path, (text) => text);
+  const fitsButForCase = matcher(pattern, path, (text) => text.toLowerCase());
+  const pids: number[] = [];
+  const alike = new Set<string>();
+  for (const pid of listPids(procRoot)) {
+    if (pid === process.pid) continue;
+    const names = new Names(procRoot, pid, commandOf(procRoot, pid));
+    const isSame = fits(names);
+    if (!isSame && !fitsButForCase(names)) continue;
+    if (!isProgram(procRoot, pid)) continue;
+    if (isSame) pids.push(pid);
+    else alike.add(names.executable);
+  }
+  return { pids, alike: [...alike] };
 }
 
 /** @param fold Makes texts equal that are to be taken for the same. */
-function matcher(pattern: string, fold: (text: string) => string): Matches {
+function matcher(pattern: string, path: string | undefined, fold: (text: string) => string): (names: Names) => boolean {
   const wanted = fold(pattern);
   const fits = (text: string) => matchesPattern(wanted, fold(text));
-  if (!/[/ ]/.test(pattern)) return (procRoot, pid) => fits(basename(commandOf(procRoot, pid)));
-  const path = executablePath(pattern);
-  const isAt = (command: string) => path !== undefined && fold(path) === fold(command);
-  return (procRoot, pid) => {
-    const command = commandOf(procRoot, pid);
-    return isAt(command) || fits(command) || fits(commandLine(procRoot, pid));
-  };
+  if (!/[/ ]/.test(pattern)) return ({ executable }) => fits(basename(executable));
+  const isAt = (executable: string) => path !== undefined && fold(path) === fold(executable);
+  return (names) => isAt(names.executable) || fits(names.executable) || fits(names.commandLine);
+}
+
+/** Whether a pattern is the path of a file that is not there, or cannot be seen. */
+export function isMissingFile(pattern: string): boolean {
+  return isPath(pattern) && !pattern.includes(' ') && !existsSync(pattern);
+}
+
+function isPath(pattern: string): boolean {
+  return pattern.includes('/') && !/[*?]/.test(pattern);
 }
 
 /** What a path leads to now: a link may lead to another release later. Undefined for a pattern that is none. */
 function executablePath(pattern: string): string | undefined {
-  if (!pattern.includes('/') || /[*?]/.test(pattern)) return undefined;
+  if (!isPath(pattern)) return undefined;
   try {
     return realpathSync(pattern);
   } catch {

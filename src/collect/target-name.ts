@@ -14,8 +14,10 @@ export interface NamedTarget {
   readonly kind: TargetKind;
 }
 
-/** What a path leads to: a segment, another file that is no program either, or anything else. */
-export type FileKind = 'segment' | 'useless' | undefined;
+/** What a path leads to: a segment, a directory, another file that is no program either, or anything else. */
+export type FileKind = 'segment' | 'directory' | 'useless' | undefined;
+
+const WHAT_IT_IS = 'TARGET is a pid, a segment file, or a program by its name, path or command line.';
 
 const NAME = /^[\w.-]+$/;
 
@@ -41,7 +43,7 @@ export function parseTarget(argument: string, fileAt: (path: string) => FileKind
     throw usageError(
       `serve ${argument}`,
       text === '' ? 'no target' : `not a name: ${name}`,
-      'TARGET is a pid, a segment file, or the name of a program; NAME=TARGET names it.',
+      `${WHAT_IT_IS} NAME=TARGET names it.`,
     );
   }
   return { name, text, kind: kindOf(text, fileAt) };
@@ -51,6 +53,7 @@ function kindOf(text: string, fileAt: (path: string) => FileKind): TargetKind {
   if (/^\d+$/.test(text)) return 'pid';
   if (text.endsWith('.seg')) return 'file';
   const file = fileAt(text);
+  if (file === 'directory') throw usageError(`serve ${text}`, 'that is a directory', WHAT_IT_IS);
   if (file === 'useless') {
     const program = `*/${text.slice(text.lastIndexOf('/') + 1)}`;
     const hint = `Profiles are for go tool pprof and cgoprof merge; if a program is called that: '${program}'.`;

@@ -5,7 +5,7 @@
 import { type Context, say } from '../context.js';
 import { CgoprofError } from '../errors.js';
 import type { NativeBinding } from '../native-binding.js';
-import { findButForCase, findByPattern } from './command-pattern.js';
+import { findByPattern, isMissingFile } from './command-pattern.js';
 import { type FoundSegment, livenessCheck, newestFirst } from './find-segments.js';
 import { keyOf, type ProcessStat, processKey, readLivingStat } from './processes.js';
 import { readSegmentHeader } from './read-segment.js';
@@ -73,12 +73,13 @@ export function fileCandidate(context: Context, native: NativeBinding, path: str
 /** The newest of the profiled processes that match. */
 function patternSource(context: Context, native: NativeBinding, pattern: string): TargetSource {
   return (ended) => {
-    const { candidates, refusals } = profiledProcesses(context, native, findByPattern(context.procRoot, pattern));
+    const { pids, alike } = findByPattern(context.procRoot, pattern);
+    const { candidates, refusals } = profiledProcesses(context, native, pids);
     const others = candidates.filter((one) => ended === undefined || isAnother(ended, one));
     const [newest] = newestFirst(others.map(({ found }) => found));
     if (newest === undefined) {
       if (ended !== undefined) return undefined;
-      throw notYet(context, pattern, refusals);
+      throw notYet(pattern, alike, refusals);
     }
     if (others.length > 1) {
       say(context, `${pattern}: ${others.length} profiled processes match; taking the newest, pid ${newest.livePid}`);
@@ -112,13 +113,14 @@ function isOwn({ procRoot }: Context, { found: { livePid, header } }: Candidate)
   return livePid !== undefined && keyOf(procRoot, livePid) === processKey(header.pid, header.startTimeTicks);
 }
 
-function notYet({ procRoot }: Context, pattern: string, [refusal, ...more]: readonly CgoprofError[]): NoProcessYet {
+function notYet(pattern: string, alike: readonly string[], [refusal, ...more]: readonly CgoprofError[]): NoProcessYet {
   const matched = more.length > 0 ? ` (and ${more.length} more)` : '';
+  const hint = "It is served as soon as one does, and is profiled; 'cgoprof ps' lists those that are.";
   return refusal === undefined
     ? new NoProcessYet({
         what: pattern,
         why: 'no such process runs',
-        hint: `${alike(procRoot, pattern)}It is served as soon as one does, and is profiled; 'cgoprof ps' lists those that are.`,
+        hint: `${mistaken(pattern, alike)}${hint}`,
       })
     : new NoProcessYet({
         what: pattern,
@@ -127,9 +129,10 @@ function notYet({ procRoot }: Context, pattern: string, [refusal, ...more]: read
       });
 }
 
-/** A sentence about programs whose name differs in case alone. */
-function alike(procRoot: string, pattern: string): string {
-  const [program, ...more] = findButForCase(procRoot, pattern);
-  if (program === undefined) return '';
-  return `${program}${more.length > 0 ? `, and ${more.length} more,` : ''} differs in upper and lower case alone. `;
+/** What may be wrong with it, a sentence with a space behind it; '' where nothing seems to be. */
+function mistaken(pattern: string, [program, ...more]: readonly string[]): string {
+  if (program !== undefined) {
+    return `${program}${more.length > 0 ? `, and ${more.length} more,` : ''} differs in upper and lower case alone. `;
+  }
+  return isMissingFile(pattern) ? 'There is no such file now, or it cannot be seen. ' : '';
 }

@@ -92,17 +92,19 @@ function fileAt(native: NativeBinding, path: string): FileKind {
     return 'segment';
   } catch (error) {
     if (errorCode(error).startsWith('SEGMENT_')) return 'segment'; // Why it cannot be read is told when it is.
-    return isUseless(path) ? 'useless' : undefined;
+    return otherFileAt(path);
   }
 }
 
-/** Not a program either. A folder of that name, where a program is called by it, says nothing. */
-function isUseless(path: string): boolean {
+/** What is no regular file says nothing where a program of its name is meant. */
+function otherFileAt(path: string): FileKind {
   try {
     const stat = statSync(path);
-    return stat.isFile() ? (stat.mode & 0o111) === 0 : /\/|^\.\.?$/.test(path);
+    if (stat.isFile()) return (stat.mode & 0o111) === 0 ? 'useless' : undefined;
+    if (!/\/|^\.\.?$/.test(path)) return undefined;
+    return stat.isDirectory() ? 'directory' : 'useless';
   } catch {
-    return false;
+    return undefined;
   }
 }
 

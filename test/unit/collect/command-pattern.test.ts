@@ -1,7 +1,7 @@
 import { chmodSync, symlinkSync } from 'node:fs';
 import { relative } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { findButForCase, findByPattern, matchesPattern } from '../../../src/collect/command-pattern.js';
+import { findByPattern, isMissingFile, matchesPattern } from '../../../src/collect/command-pattern.js';
 import { FakeWorld } from '../../support/fake-world.js';
 
 describe('a pattern', () => {
@@ -49,7 +49,7 @@ describe('processes that run one executable of two', () => {
     symlinkSync(path, world.path(`proc/${pid}/exe`));
     world.write(`proc/${pid}/cmdline`, './my api\0-x\0');
   }
-  const find = (pattern: string) => findByPattern(world.procRoot, pattern);
+  const find = (pattern: string) => findByPattern(world.procRoot, pattern).pids;
 
   it('are found by its path, as it is typed', () => {
     expect(find(program)).toEqual([10]);
@@ -75,9 +75,21 @@ describe('processes that run one executable of two', () => {
   });
 
   it('are told of where only upper and lower case differ', () => {
+    const alike = (pattern: string) => findByPattern(world.procRoot, pattern).alike;
     expect(find('MY?Api')).toEqual([]);
-    expect(findButForCase(world.procRoot, 'MY?Api').sort()).toEqual([`${world.root}/other/my api`, program].sort());
-    expect(findButForCase(world.procRoot, world.path('SRV/my api'))).toEqual([program]);
-    expect(findButForCase(world.procRoot, 'api')).toEqual([]);
+    expect([...alike('MY?Api')].sort()).toEqual([`${world.root}/other/my api`, program].sort());
+    expect(alike(world.path('SRV/my api'))).toEqual([program]);
+    expect(alike('api')).toEqual([]);
+    expect(alike('my?api')).toEqual([]);
+  });
+
+  it('are missing a file where a path leads to none', () => {
+    expect(['api', program, '/*/api', '/gone/api --port 80', '/gone/api'].map(isMissingFile)).toEqual([
+      false,
+      false,
+      false,
+      false,
+      true,
+    ]);
   });
 });

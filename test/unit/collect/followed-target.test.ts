@@ -177,6 +177,12 @@ describe('a name', () => {
     );
   });
 
+  it('that is a path without a file is said to be that', () => {
+    expect(() => follow('/gone/api', 'pattern').current()).toThrow(
+      expect.objectContaining({ hint: expect.stringMatching(/^There is no such file now, or it cannot be seen\. /) }),
+    );
+  });
+
   it('goes on to the next process of that name, and holds no segment but the last', () => {
     const target = follow('api', 'pattern');
     for (let pid = 10; pid < 30; pid++) {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type FileKind, nameOf, parseNamedUrl, parseTarget, uniqueName } from '../../../src/collect/target-name.js';
 
-const FILES: Readonly<Record<string, FileKind>> = { './copy': 'segment', 'b.pb.gz': 'useless' };
+const FILES: Readonly<Record<string, FileKind>> = { './copy': 'segment', 'b.pb.gz': 'useless', './bin': 'directory' };
 const fileAt = (path: string) => FILES[path];
 
 describe('TARGET', () => {
@@ -21,9 +21,12 @@ describe('TARGET', () => {
     expect(parseTarget(argument, fileAt)).toEqual({ name, text, kind });
   });
 
-  it.each(['', 'web=', '.=api', '..=api', '-x', '--port=80', 'b.pb.gz', 'web=b.pb.gz'])('%j is none', (argument) => {
-    expect(() => parseTarget(argument, fileAt)).toThrow(expect.objectContaining({ exitCode: 2 }));
-  });
+  it.each(['', 'web=', '.=api', '..=api', '-x', '--port=80', 'b.pb.gz', 'web=b.pb.gz', './bin'])(
+    '%j is none',
+    (argument) => {
+      expect(() => parseTarget(argument, fileAt)).toThrow(expect.objectContaining({ exitCode: 2 }));
+    },
+  );
 });
 
 it.each([

@@ -33,13 +33,17 @@ describe('whose service --go is', () => {
   });
 });
 
-it.each(['b.pb.gz', './b.pb.gz', 'folder/'])('%s is no target: not a segment, and no program', async (name) => {
+it.each([
+  ['b.pb.gz', 'that file is neither a segment nor a program', 'go tool pprof'],
+  ['./b.pb.gz', 'that file is neither a segment nor a program', 'go tool pprof'],
+  ['folder/', 'that is a directory', 'TARGET is a pid, a segment file, or a program'],
+])('%s is no target', async (name, why, hint) => {
   world.write('b.pb.gz', 'profile');
   world.write('folder/file', '');
   const argument = relative('', world.path(name)).concat(name.endsWith('/') ? '/' : '');
   await expect(cli('serve', argument)).rejects.toMatchObject({
-    message: `serve ${argument}: that file is neither a segment nor a program`,
-    hint: expect.stringContaining('go tool pprof'),
+    message: `serve ${argument}: ${why}`,
+    hint: expect.stringContaining(hint),
     exitCode: 2,
   });
 });
@@ -50,7 +54,7 @@ describe('refused at once', () => {
     [['api', '10'], 'pid 10: no such process', 1],
     [['web=10'], 'pid 10: no such process', 1],
     [['./no.seg'], './no.seg: no such file', 1],
-    [['..'], 'serve ..: that file is neither a segment nor a program', 2],
+    [['..'], 'serve ..: that is a directory', 2],
     [['api', 'api'], 'serve api: the target is given twice', 2],
     [['a=10', 'b=10'], 'serve 10: the target is given twice', 2],
     [['a=api', 'a=web'], 'serve a=web: the name is taken', 2],
