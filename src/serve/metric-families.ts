@@ -1,9 +1,9 @@
 /**
  * What Prometheus is told of targets: by what name, with which words, in its text format.
  *
- * What C's allocator holds but does not use is left out, because it cannot be known. Anonymous resident memory less what
- * Go holds less what C has in use would come near, but is no bound: memory of either kind need not be resident. And what Go
- * holds only the service could tell, for which a scrape does not ask.
+ * What C's allocator holds but does not use is left out, because it cannot be known: to ask the allocator would hold up
+ * the target. Anonymous resident memory less what Go holds less what C has in use comes near, but what Go holds only the
+ * service could tell, for which a scrape does not ask. docs/serve.md has the query for where Prometheus has that too.
  */
 import { Counter, Gauge, Registry } from 'prom-client';
 import type { ProcessMemory } from '../collect/process-memory.js';

@@ -176,6 +176,19 @@ it('a Go service: what go tool pprof finds in its profile, and what the kernel s
   expect(upstream.requests).toEqual([]);
 });
 
+it('with what Go’s client for Prometheus tells, they tell what malloc holds and nobody uses, as docs/serve.md has it', async () => {
+  const service = await Service.run(shop, ['--rate', '1'], [await buildTargetAside('fragments')]);
+  const { url } = await ServingTool.start(shop, `api=${service.pid}`);
+  await service.obey('account');
+  const metrics = of(await scrape(url), 'api');
+  const [sys = 0, released = 0, free = 0] = (await service.line(/account (\d+) (\d+) (\d+)$/m)).slice(1).map(Number);
+  const { target_resident_anonymous_bytes: anonymous = 0, c_in_use_bytes: inUse = 0 } = metrics;
+  const unused = anonymous - inUse - (sys - released);
+  expect(free).toBeGreaterThan(63 * 2 ** 20);
+  // Stacks of threads, what libraries keep, and parts of Go's that were never touched: in either direction.
+  expect(Math.abs(unused - free)).toBeLessThan(8 * 2 ** 20);
+});
+
 it('of a process that has ended nothing is left but that; others are told of as before', async () => {
   const ended = await attachedKeeper();
   const lives = await attachedKeeper();
