@@ -4,7 +4,6 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <initializer_list>
@@ -180,23 +179,17 @@ NativeError AttachTarget::FindLibrary() {
 // Only where ours is yet to be loaded: then the loader looks at all of them.
 NativeError AttachTarget::CheckLibraries() const {
   if (functions_.run != 0) return {};
-  const std::string overwritten = FindOverwrittenLibrary(process_);
+  const RemoteImage* const executable = FindExecutable(process_, images_);
+  const std::string overwritten = executable != nullptr ? FindOverwrittenLibrary(process_, *executable) : "";
   return overwritten.empty() ? NativeError{} : NativeError{"OVERWRITTEN", SafeText(overwritten)};
 }
 
 // A program whose Go tables cannot be read has its C threads.
 void AttachTarget::FindGo() {
+  const RemoteImage* const image = FindExecutable(process_, images_);
+  executable_bias_ = image != nullptr ? image->bias() : 0;
   const std::string path = "/proc/" + std::to_string(process_.pid()) + "/exe";
   std::string ignored;
-  struct stat info = {};
-  if (stat(path.c_str(), &info) == 0) {
-    for (const RemoteMapping& mapping : safe_points_.mappings) {
-      if (mapping.inode != info.st_ino || mapping.offset != 0) continue;
-      const auto image = RemoteImage::At(process_, mapping);
-      executable_bias_ = image ? image->bias() : 0;
-      break;
-    }
-  }
   executable_ = ElfFile::Open(path, &ignored);
   if (executable_ != nullptr && IsGoImage(*executable_)) go_ = GoPclntab::Open(*executable_, &ignored);
 }

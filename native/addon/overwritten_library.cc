@@ -13,11 +13,11 @@
 #include <vector>
 
 #include "addon/input_file.h"
+#include "addon/remote_image.h"
 
 namespace cgoprof {
 namespace {
 
-constexpr uint32_t kMostHeaders = 64;
 constexpr uint32_t kMostLibraries = 1 << 14;
 constexpr uint64_t kMostDynamicBytes = 16 << 10;
 constexpr uint64_t kPageBytes = 4096;
@@ -43,34 +43,6 @@ std::optional<Dynamic> ReadDynamic(const RemoteProcess& process, uint64_t addres
   if (!process.ReadMemory(address, section.data(), section.size() * sizeof(Elf64_Dyn))) return std::nullopt;
   CutAtEnd(&section);
   return section;
-}
-
-std::vector<Elf64_Phdr> ReadHeaders(const RemoteProcess& process, uint64_t address, uint64_t count) {
-  std::vector<Elf64_Phdr> headers(std::min<uint64_t>(count, kMostHeaders));
-  if (!process.ReadMemory(address, headers.data(), headers.size() * sizeof(Elf64_Phdr))) return {};
-  return headers;
-}
-
-// A value of the auxiliary vector; 0: it has none.
-uint64_t AuxiliaryValue(const std::string& vector, uint64_t type) {
-  Elf64_auxv_t entry;
-  for (size_t at = 0; at + sizeof(entry) <= vector.size(); at += sizeof(entry)) {
-    memcpy(&entry, vector.data() + at, sizeof(entry));
-    if (entry.a_type == type) return entry.a_un.a_val;
-  }
-  return 0;
-}
-
-// The executable's, by its program headers; 0: not found.
-uint64_t FindExecutableDynamic(const RemoteProcess& process) {
-  const std::string vector = process.ReadFile("auxv").value_or("");
-  const uint64_t address = AuxiliaryValue(vector, AT_PHDR);
-  uint64_t bias = 0, dynamic = 0;
-  for (const Elf64_Phdr& header : ReadHeaders(process, address, AuxiliaryValue(vector, AT_PHNUM))) {
-    if (header.p_type == PT_PHDR) bias = address - header.p_vaddr;
-    if (header.p_type == PT_DYNAMIC) dynamic = header.p_vaddr;
-  }
-  return dynamic != 0 ? dynamic + bias : 0;
 }
 
 bool IsInode(const InputFile& file, uint64_t inode) {
@@ -108,12 +80,8 @@ class Library {
       return m.inode == mapping_->inode && m.offset == 0 && m.start <= dynamic_;
     };
     const auto first = std::find_if(mappings_.rbegin(), mappings_.rend(), is_first);
-    Elf64_Ehdr header;
-    if (first == mappings_.rend() || !process_.Read(first->start, &header)) return false;
-    for (const Elf64_Phdr& one : ReadHeaders(process_, first->start + header.e_phoff, header.e_phnum)) {
-      if (one.p_type == PT_DYNAMIC) return (one.p_flags & PF_W) == 0;
-    }
-    return false;
+    const auto image = first != mappings_.rend() ? RemoteImage::At(process_, *first) : std::nullopt;
+    return image && image->IsDynamicSectionReadOnly();
   }
 
   // What the loader has filled in, and so keeps, against what the file has at that place by now. False where the file
@@ -155,13 +123,10 @@ class Library {
 };
 
 // '' where all are whole; nullopt where the list changed, or is none.
-std::optional<std::string> LookOnce(const RemoteProcess& process) {
+std::optional<std::string> LookOnce(const RemoteProcess& process, const RemoteImage& executable) {
   const std::vector<RemoteMapping> mappings = process.Mappings();
-  const uint64_t executable = FindExecutableDynamic(process);
-  const RemoteMapping* const mapping = FindMapping(mappings, executable);
-  const std::optional<Dynamic> section = mapping != nullptr ? ReadDynamic(process, executable, *mapping) : std::nullopt;
   r_debug debug = {};
-  if (!section || !process.Read(ValueOf(*section, DT_DEBUG), &debug)) return std::nullopt;
+  if (!process.Read(executable.debug(), &debug)) return std::nullopt;
   link_map entry = {};
   entry.l_next = debug.r_map;
   for (uint32_t i = 0; i < kMostLibraries && entry.l_next != nullptr; i++) {
@@ -174,14 +139,14 @@ std::optional<std::string> LookOnce(const RemoteProcess& process) {
 
 }  // namespace
 
-std::string FindOverwrittenLibrary(const RemoteProcess& process) {
+std::string FindOverwrittenLibrary(const RemoteProcess& process, const RemoteImage& executable) {
   constexpr int kLooks = 6, kMustAgree = 3;
   const timespec nap = {0, 20'000'000};
   std::string last;
   int agreed = 0;
   for (int look = 0; look < kLooks && agreed < kMustAgree; look++) {
     if (look > 0) nanosleep(&nap, nullptr);
-    const std::optional<std::string> found = LookOnce(process);
+    const std::optional<std::string> found = LookOnce(process, executable);
     if (found && found->empty()) return "";
     if (!found) continue;
     agreed = *found == last ? agreed + 1 : 1;

@@ -10,13 +10,14 @@
 
 #include <string>
 
+#include "addon/remote_image.h"
 #include "addon/remote_process.h"
 
 namespace cgoprof {
 
 // The path of such a library; '' where there is none, or where that cannot be told. Takes some tens of milliseconds
 // where one looks so: it may be one that is being loaded.
-std::string FindOverwrittenLibrary(const RemoteProcess& process);
+std::string FindOverwrittenLibrary(const RemoteProcess& process, const RemoteImage& executable);
 
 }  // namespace cgoprof
 

@@ -32,6 +32,16 @@ class ImageMemory {
   const RemoteProcess& process_;
 };
 
+// A value of the auxiliary vector; 0: it has none.
+uint64_t AuxiliaryValue(const std::string& vector, uint64_t type) {
+  Elf64_auxv_t entry;
+  for (size_t at = 0; at + sizeof(entry) <= vector.size(); at += sizeof(entry)) {
+    memcpy(&entry, vector.data() + at, sizeof(entry));
+    if (entry.a_type == type) return entry.a_un.a_val;
+  }
+  return 0;
+}
+
 }  // namespace
 
 std::optional<RemoteImage> RemoteImage::At(const RemoteProcess& process, const RemoteMapping& first) {
@@ -64,6 +74,7 @@ bool RemoteImage::ReadHeaders(uint64_t start) {
   bias_ = start - low;
   start_ = start;
   end_ = high + bias_;
+  is_dynamic_section_read_only_ = (dynamic->p_flags & PF_W) == 0;
   return ReadDynamic(dynamic->p_vaddr + bias_, std::min<uint64_t>(dynamic->p_memsz, kMostDynamicBytes));
 }
 
@@ -74,6 +85,7 @@ bool RemoteImage::ReadDynamic(uint64_t dynamic, uint64_t bytes) {
   const auto address = [&](uint64_t value) { return Contains(value) ? value : value + bias_; };
   for (const Elf64_Dyn& entry : entries) {
     if (entry.d_tag == DT_NULL) break;
+    if (entry.d_tag == DT_DEBUG) debug_ = entry.d_un.d_ptr;
     if (entry.d_tag == DT_SYMTAB) symbols_.symbols = address(entry.d_un.d_ptr);
     if (entry.d_tag == DT_STRTAB) symbols_.strings = address(entry.d_un.d_ptr);
     if (entry.d_tag == DT_VERSYM) symbols_.versions = address(entry.d_un.d_ptr);
@@ -100,6 +112,13 @@ std::vector<RemoteImage> FindImages(const RemoteProcess& process, const std::vec
     if (auto image = RemoteImage::At(process, mapping)) images.push_back(std::move(*image));
   }
   return images;
+}
+
+const RemoteImage* FindExecutable(const RemoteProcess& process, const std::vector<RemoteImage>& images) {
+  const uint64_t headers = AuxiliaryValue(process.ReadFile("auxv").value_or(""), AT_PHDR);
+  const auto found =
+      std::find_if(images.rbegin(), images.rend(), [&](const RemoteImage& image) { return image.Contains(headers); });
+  return found != images.rend() ? &*found : nullptr;
 }
 
 }  // namespace cgoprof

@@ -1,5 +1,6 @@
-// An ELF image as it lies in another process's memory: which functions it shows to others, and where. It needs no file,
-// so it works for containers and for files that were replaced.
+// An ELF image as it lies in another process's memory: which functions it shows to others, and where; and which image
+// is the executable, by which the loader's list is found. It needs no file, so it works for containers and for files
+// that were replaced.
 //
 // The memory is hostile: every number is checked before it is used, and chains are followed for a bounded number of
 // steps.
@@ -31,6 +32,12 @@ class RemoteImage {
   uint64_t end() const { return end_; }
   bool Contains(uint64_t address) const { return address >= start_ && address < end_; }
 
+  // The loader leaves the addresses there as the file has them.
+  bool IsDynamicSectionReadOnly() const { return is_dynamic_section_read_only_; }
+
+  // Run-time address of the loader's r_debug (<link.h>), as the executable has it; 0: there is none.
+  uint64_t debug() const { return debug_; }
+
   // Run-time address of a function that it defines under that name, in its current version; 0: there is none. (Those
   // that are chosen by a resolver, STT_GNU_IFUNC, count as none.)
   uint64_t FindFunction(const std::string& name) const;
@@ -46,11 +53,17 @@ class RemoteImage {
   uint64_t start_ = 0;
   uint64_t end_ = 0;
   uint64_t bias_ = 0;
+  bool is_dynamic_section_read_only_ = false;
+  uint64_t debug_ = 0;
   SymbolTable symbols_ = {};
 };
 
 // All images among the mappings, in address order.
 std::vector<RemoteImage> FindImages(const RemoteProcess& process, const std::vector<RemoteMapping>& mappings);
+
+// The one that the kernel started: the executable, or the loader where that was run by hand. nullptr: it is not among
+// them.
+const RemoteImage* FindExecutable(const RemoteProcess& process, const std::vector<RemoteImage>& images);
 
 }  // namespace cgoprof
 

@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <link.h>
 #include <pthread.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -90,6 +91,23 @@ TEST(RemoteImage, FindsTheFunctionsThatTheLoaderFinds) {
     EXPECT_EQ(image.FindFunction(""), 0u);
   }
   EXPECT_EQ(found, 1);
+}
+
+TEST(RemoteImage, OfTheExecutableLeadsToTheLoadersList) {
+  const RemoteProcess process(getpid());
+  const std::vector<RemoteImage> images = FindImages(process, process.Mappings());
+  const RemoteImage* const executable = FindExecutable(process, images);
+  const auto* const first = static_cast<const link_map*>(dlopen(nullptr, RTLD_LAZY));
+  ASSERT_NE(executable, nullptr);
+  EXPECT_EQ(executable->bias(), first->l_addr);
+  r_debug debug = {};
+  ASSERT_TRUE(process.Read(executable->debug(), &debug));
+  EXPECT_EQ(debug.r_map, first);
+  EXPECT_FALSE(executable->IsDynamicSectionReadOnly());
+  std::vector<RemoteImage> others = images;
+  others.erase(others.begin() + (executable - images.data()));
+  EXPECT_EQ(FindExecutable(process, others), nullptr);
+  EXPECT_EQ(FindExecutable(RemoteProcess(0x7ffffffe), images), nullptr);
 }
 
 // An image whose tables lead nowhere, or round in circles, is one without functions.
