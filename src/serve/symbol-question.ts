@@ -30,8 +30,11 @@ export interface Question {
   readonly problem: string;
 }
 
-/** Whose bodies are on their way, the one that has been for longest first. */
-const arriving = new Set<IncomingMessage>();
+/** A body that has been on its way for so long makes room for another, ms: most come at once. */
+const SLOW_MS = 5_000;
+
+/** What cuts a body off that is on its way, and since when it is: the oldest first. */
+const arriving = new Map<AbortController, number>();
 
 /** Bodies that came, until they are answered. */
 let held = 0;
@@ -53,20 +56,37 @@ export async function withQuestion(exchange: Exchange, answer: (question: Questi
   }
 }
 
-/** Clients that take their time make room for those that do not: whoever sends all at once needs it for a moment. */
+/** Clients that take their time keep nobody out for longer than {@link SLOW_MS}. */
 async function arrivingBody(request: IncomingMessage): Promise<string> {
-  const [slowest] = arriving;
-  if (slowest !== undefined && arriving.size === MAX_BODIES) slowest.destroy(busy());
-  arriving.add(request);
+  if (arriving.size >= MAX_BODIES) cutOffSlowest();
+  const cutOff = new AbortController();
+  arriving.set(cutOff, performance.now());
   try {
-    return await readBody(request);
+    return await Promise.race([readBody(request), rejection(cutOff.signal)]);
   } finally {
-    arriving.delete(request);
+    arriving.delete(cutOff);
   }
 }
 
+/** @throws HttpError 503 where none is slow */
+function cutOffSlowest(): void {
+  for (const [cutOff, since] of arriving) {
+    if (performance.now() - since < SLOW_MS) break;
+    arriving.delete(cutOff);
+    cutOff.abort(busy());
+    return;
+  }
+  throw busy();
+}
+
+function rejection(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+}
+
+/** What of the body is still to come is not waited for. */
 function busy(): HttpError {
-  return new HttpError(503, 'cgoprof: busy: other questions are being read and answered', { 'Retry-After': '1' });
+  const headers = { 'Retry-After': '1', Connection: 'close' };
+  return new HttpError(503, 'cgoprof: busy: other questions are being read and answered', headers);
 }
 
 /** As it came, without its question mark. */

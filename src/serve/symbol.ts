@@ -16,6 +16,7 @@ import type { SegmentBucket, SegmentModule } from '../native-binding.js';
 import type { ResolvedLocation } from '../symbolize/symbolize-segment.js';
 import { type Exchange, HttpError, NO_SNIFF, PLAIN_TEXT } from './exchange.js';
 import { profilesOf } from './heap-text.js';
+import { ofOneProcess } from './one-process.js';
 import type { CPart, ServedTarget } from './served-target.js';
 import { withQuestion } from './symbol-question.js';
 import { Turns } from './turns.js';
@@ -39,26 +40,45 @@ const MAX_ANSWER = 4 * 2 ** 20;
 /** Characters of an answer: a name can be pages long, and be asked for again and again. */
 const MAX_TEXT = 32 * 2 ** 20;
 
-/** For those, of all targets together: long questions let others in between. */
+/** Questions whose names are looked up and held, of all targets together. */
 const turns = new Turns({ atOnce: 1, maxWaitMs: 10_000 });
 
-type Names = Map<bigint, string>;
+type ReadonlyNames = ReadonlyMap<bigint, string>;
+
+const NO_NAMES: ReadonlyNames = new Map();
+
+/** Of addresses. Each is at least once in the answer, which is too long as soon as they are. */
+class Names extends Map<bigint, string> {
+  #size = 0;
+
+  /** @throws HttpError 413 */
+  override set(address: bigint, name: string): this {
+    this.#size += name.length;
+    if (this.#size > MAX_TEXT) throw tooLong();
+    return super.set(address, name);
+  }
+}
+
+function tooLong(): HttpError {
+  return new HttpError(413, `cgoprof: symbol: more than ${MAX_TEXT} bytes of names`);
+}
 
 /** @throws HttpError or CgoprofError */
 export function answerSymbol(exchange: Exchange, target: ServedTarget): Promise<void> {
   return withQuestion(exchange, async ({ addresses, problem }) => {
-    const names = addresses.length === 0 ? new Map() : await namesOf(new Set(addresses), target, exchange.gone);
+    const asked = new Set(addresses);
+    const names = asked.size === 0 ? NO_NAMES : await ofOneProcess(target, () => namesOf(asked, target, exchange.gone));
     exchange.send({ ...NO_SNIFF, 'Content-Type': PLAIN_TEXT }, answerText(addresses, names, problem));
   });
 }
 
-function answerText(addresses: readonly bigint[], names: Names, problem: string): string {
+function answerText(addresses: readonly bigint[], names: ReadonlyNames, problem: string): string {
   const lines: string[] = [];
   let size = 0;
   for (const address of addresses) {
     const line = lineOf(address, names.get(address));
     size += line.length;
-    if (size > MAX_TEXT) throw new HttpError(413, `cgoprof: symbol: more than ${MAX_TEXT} bytes of names`);
+    if (size > MAX_TEXT) throw tooLong();
     lines.push(line);
   }
   return `num_symbols: 1\n${lines.join('')}${problem}`;
@@ -70,7 +90,7 @@ function lineOf(address: bigint, name: string | undefined): string {
 
 async function namesOf(addresses: ReadonlySet<bigint>, target: ServedTarget, gone: AbortSignal): Promise<Names> {
   const known = await whatIsKnown(target);
-  const { names, unknown } = await namesOnThisSide(addresses, target, known, gone);
+  const { names, unknown } = await turns.take(() => namesOnThisSide(addresses, target, known, gone));
   const { upstream } = target;
   if (upstream !== undefined && unknown.length > 0) {
     // Outside of the turn: a service that does not answer keeps nobody else waiting.
@@ -92,7 +112,7 @@ async function namesOnThisSide(
   const unknown: bigint[] = [];
   for (let start = 0; start < rest.length && !gone.aborted; start += LOOKED_UP_AT_ONCE) {
     const some = rest.slice(start, start + LOOKED_UP_AT_ONCE);
-    unknown.push(...(await turns.take(() => addNamesInModules(names, some, target, part))));
+    unknown.push(...(await addNamesInModules(names, some, target, part)));
   }
   return { names, unknown };
 }
@@ -122,7 +142,7 @@ function framesOf(part: CPart, profiles: readonly Profile[]): TextFrames {
 }
 
 function namesInStacks(addresses: ReadonlySet<bigint>, frames: TextFrames): Names {
-  const names: Names = new Map();
+  const names = new Names();
   for (const address of addresses) {
     const name = frames.nameAt(address);
     if (name !== undefined) names.set(address, name);

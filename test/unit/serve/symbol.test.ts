@@ -38,7 +38,8 @@ function targetOf(known: Known, upstream?: Upstream): ServedTarget {
     }
     return { segment, locations };
   };
-  return { current: () => ({}), cPart: async () => part, namesFor, upstream } as unknown as ServedTarget;
+  const now = {};
+  return { current: () => now, cPart: async () => part, namesFor, upstream } as unknown as ServedTarget;
 }
 
 function answering(target: ServedTarget): RequestListener {
@@ -184,19 +185,33 @@ test('an answer too long is refused: a name may be long, and be asked for again 
   expect([more.status, more.text]).toEqual([413, 'cgoprof: symbol: more than 33554432 bytes of names\n']);
 });
 
-test('of more than eight bodies on their way the one that has been for longest is cut off', async () => {
+test('of more than eight bodies on their way one that takes its time makes room, none that does not', async () => {
   const server = await serveHttp(answering(targetOf(new Map())));
   closers.push(() => server.close());
   const { url, requests } = server;
+  const said = Array.from({ length: 8 }, () => '');
   const closed: number[] = [];
   for (let i = 0; i < 8; i++) {
-    client(url, HALF_A_BODY).on('close', () => closed.push(i));
+    const slow = client(url, HALF_A_BODY).on('close', () => closed.push(i));
+    slow.on('data', (bytes) => (said[i] += String(bytes)));
     await until(() => requests.length === i + 1);
   }
-  const answer = await fetch(`${url}/debug/pprof/symbol`, { method: 'POST', body: hex(LEAK) });
+  const post = () => fetch(`${url}/debug/pprof/symbol`, { method: 'POST', body: hex(LEAK) });
+  const refused = await post();
+  expect([refused.status, refused.headers.get('retry-after'), refused.headers.get('connection')]).toEqual([
+    503,
+    '1',
+    'close',
+  ]);
+  expect(closed).toEqual([]);
+  const now = performance.now.bind(performance);
+  const later = vi.spyOn(performance, 'now').mockImplementation(() => now() + 5_000);
+  closers.push(() => later.mockRestore());
+  const answer = await post();
   expect([answer.status, await answer.text()]).toEqual([200, lines(`${hex(LEAK)} leak`)]);
   await until(() => closed.length > 0);
   expect(closed).toEqual([0]);
+  expect(said[0]).toMatch(/^HTTP\/1\.1 503 /);
 });
 
 test('no more than eight bodies are held until they are answered; queries are answered meanwhile', async () => {
@@ -223,30 +238,32 @@ test('no more than eight bodies are held until they are answered; queries are an
   expect((await post(other)).status).toBe(200);
 });
 
-test('a long question lets others in between', async () => {
-  const order: string[] = [];
-  let letGo = () => {};
-  const shortWaits = new Promise<void>((resolve) => (letGo = resolve));
-  const named = (name: string, before: Promise<void>) => {
-    const target = targetOf(new Map());
-    const { namesFor } = target;
-    const noted: ServedTarget['namesFor'] = async (of, segment) => {
-      order.push(name);
-      await before;
-      return namesFor(of, segment);
-    };
-    return Object.assign(target, { namesFor: noted });
+test('an answer too long is not looked up to its end', async () => {
+  const target = targetOf(new Map());
+  const lookedUp: number[] = [];
+  const namesFor: ServedTarget['namesFor'] = async (_, segment) => {
+    const [{ frames } = { frames: [] }] = segment.buckets;
+    lookedUp.push(frames.length);
+    const known = { lines: [{ ...sourceLine(''), name: 'x'.repeat(4096) }], isGo: false };
+    return { segment, locations: new Map([[LIBRARY.id, new Map([...frames].map((pc) => [pc, known]))]]) };
   };
-  const strangers = Array.from({ length: 30_000 }, (_, i) => hex(LIBRARY.textStart + BigInt(i)));
-  const long = ask(named('long', shortWaits), '', strangers.join('+'));
-  await until(() => order.length > 0);
-  const short = named('short', Promise.resolve());
-  const { cPart } = short;
-  // By the time of the next immediate it waits for its turn.
-  const noted: ServedTarget['cPart'] = () => cPart().finally(() => setImmediate(letGo));
-  await ask(Object.assign(short, { cPart: noted }), `?${hex(LIBRARY.textStart)}`);
-  await long;
-  expect(order).toEqual(['long', 'short', 'long', 'long']);
+  const addresses = Array.from({ length: 28_000 }, (_, i) => hex(LIBRARY.textStart + BigInt(i)));
+  const refused = await ask(Object.assign(target, { namesFor }), '', addresses.join('+'));
+  expect([refused.status, lookedUp]).toEqual([413, [10_000]]);
+});
+
+test('a question is of one process: what the service of the next one says is not told of it', async () => {
+  const { upstream, requests } = await service(() => 'num_symbols: 1\n0xdead0000 main.next\n');
+  const target = targetOf(new Map(), upstream);
+  let now = {};
+  let restarts = 1;
+  const { namesFor } = target;
+  const restarting: ServedTarget['namesFor'] = async (of, segment) => {
+    if (restarts-- > 0) now = {};
+    return namesFor(of, segment);
+  };
+  await ask(Object.assign(target, { current: () => now, namesFor: restarting }), `?${hex(LEAK)}+0xdead0000`);
+  expect(requests).toHaveLength(2);
 });
 
 test('names are looked up for one question at a time', async () => {
