@@ -154,5 +154,7 @@ function removedNote(watch: RunWatch, segments: readonly FoundSegment[]): string
 
 function sayKept(context: Context, what: string, ending: Ending, kept: readonly FoundSegment[]): void {
   const how = 'signal' in ending ? `was killed by ${ending.signal}` : `exited with status ${ending.code}`;
-  for (const { path } of kept) say(context, `${what} ${how}; its segment is kept: cgoprof heap ${path} -o FILE`);
+  for (const { path, header } of kept) {
+    say(context, `${what} ${how}; the segment of pid ${header.pid} is kept: cgoprof heap ${path} -o FILE`);
+  }
 }

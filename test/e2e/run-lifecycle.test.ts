@@ -40,7 +40,7 @@ async function expectHeap(target: string): Promise<void> {
 
 /** The segment that the tool says it has kept. */
 function kept({ stderr }: Finished): string {
-  return /its segment is kept: cgoprof heap (\S+) -o FILE\n/.exec(stderr)?.[1] ?? '';
+  return /the segment of pid \d+ is kept: cgoprof heap (\S+) -o FILE\n/.exec(stderr)?.[1] ?? '';
 }
 
 type Ending = readonly [how: string, end: (service: Service) => void, status: Pick<Finished, 'code' | 'signal'>];

@@ -126,7 +126,7 @@ describe('segments', () => {
 
   it('are kept after any other, and can be looked at', async () => {
     const { stderr } = await run(['--', service, 'kill']);
-    const [, path = ''] = /its segment is kept: cgoprof heap (\S+) -o FILE\n$/.exec(stderr) ?? [];
+    const [, path = ''] = /the segment of pid \d+ is kept: cgoprof heap (\S+) -o FILE\n$/.exec(stderr) ?? [];
     expect(shop.segmentNames()).toEqual([path.split('/').at(-1)]);
     expect((await shop.run(['heap', path, '-o', output()])).code).toBe(0);
     expect(await held()).toBe(HELD);
