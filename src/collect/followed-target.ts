@@ -6,6 +6,7 @@ import { closeSync, constants, openSync } from 'node:fs';
 import { type Context, say } from '../context.js';
 import { CgoprofError, systemReason } from '../errors.js';
 import type { NativeBinding } from '../native-binding.js';
+import { commandLine } from './command-line.js';
 import { type FoundSegment, fileId } from './find-segments.js';
 import { NO_IMAGE, type ProcessStat, readLivingStat } from './processes.js';
 import { readSegmentHeader } from './read-segment.js';
@@ -33,6 +34,8 @@ export interface FollowedSegment {
   readonly livePid: number | undefined;
   /** Whether it lives, or lived, in another file system than ours; undefined where that was not seen. */
   readonly elsewhere?: boolean | undefined;
+  /** With which its process was started, separated by NUL bytes, as it was found; undefined where that had ended before. */
+  readonly words?: Uint8Array | undefined;
   /** Undefined while it lives. */
   readonly end: SegmentEnd | undefined;
 }
@@ -42,6 +45,16 @@ const HOW: Readonly<Record<SegmentEnd['how'], string>> = {
   died: 'killed, or by an exit of Go’s own',
   executed: 'it executed another program',
 };
+
+/** What stands for a target now; undefined while nothing does. */
+export function currentOf(target: { current(): FollowedSegment }): FollowedSegment | undefined {
+  try {
+    return target.current();
+  } catch (error) {
+    if (error instanceof CgoprofError) return undefined;
+    throw error;
+  }
+}
 
 /** What to tell of a segment whose process has ended, one clause; undefined while it lives. */
 export function endNote({ found, end }: FollowedSegment): string | undefined {
@@ -70,7 +83,8 @@ class HeldSegment {
     this.#stat = stat;
     const path = `${context.procRoot}/self/fd/${this.#fd}`;
     const elsewhere = isElsewhere(context, found.livePid);
-    this.#now = { found, path, livePid: found.livePid, elsewhere, end: undefined };
+    const words = found.livePid === undefined ? undefined : commandLine(context.procRoot, found.livePid);
+    this.#now = { found, path, livePid: found.livePid, elsewhere, words, end: undefined };
     try {
       // What was opened is what was found, and not what came to its path meanwhile.
       const { createdUnixNs } = readSegmentHeader(native, path);

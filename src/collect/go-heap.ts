@@ -23,8 +23,8 @@ export interface GoHeapBytes {
   readonly takenAt: Date;
 }
 
-const ENABLE_HINT =
-  'The service needs `import _ "net/http/pprof"` and an HTTP server; --go none leaves the Go side out.';
+const NEEDED = 'The service needs `import _ "net/http/pprof"` and an HTTP server';
+const ENABLE_HINT = `${NEEDED}; --go none leaves the Go side out.`;
 const END_HINT = 'Try again; did the service end meanwhile?';
 
 /** `none`, a URL or a file. A base URL stands for its /debug/pprof/heap. @throws CgoprofError (usage) */
@@ -108,7 +108,8 @@ export async function openAnswer(
   try {
     return (await askAndFollow(url, limits, cancel, method)).response;
   } catch (error) {
-    throw explainNetworkError(withoutCredentials(url).href, error, limits);
+    // Of a page that has no other side.
+    throw explainNetworkError(withoutCredentials(url).href, error, limits, `${NEEDED}.`);
   }
 }
 
@@ -271,8 +272,8 @@ const NETWORK_REASONS: Readonly<Record<string, string>> = {
 /** The reason in a line of OpenSSL's, which otherwise tells the place in its source. */
 const OPENSSL_ERROR = /:SSL routines:[^:]*:([^:]+):/;
 
-/** @param what Such as an address. */
-function explainNetworkError(what: string, error: unknown, limits: FetchLimits): CgoprofError {
+/** @param what Such as an address. @param enable What to do where nobody listens. */
+function explainNetworkError(what: string, error: unknown, limits: FetchLimits, enable = ENABLE_HINT): CgoprofError {
   if ((error as Error).name === 'TimeoutError') {
     return new CgoprofError({
       what,
@@ -286,17 +287,17 @@ function explainNetworkError(what: string, error: unknown, limits: FetchLimits):
   const code = errorCode(root);
   const words = root instanceof Error ? root.message : String(root);
   const why = NETWORK_REASONS[code] ?? OPENSSL_ERROR.exec(words)?.[1] ?? oneLine(words);
-  return new CgoprofError({ what, why, hint: networkHint(code, why), cause: error });
+  return new CgoprofError({ what, why, hint: networkHint(code, why, enable), cause: error });
 }
 
-function networkHint(code: string, why: string): string {
+function networkHint(code: string, why: string, enable: string): string {
   if (/wrong.version.number|packet.length.too.long/i.test(`${code} ${why}`)) {
     return 'The server speaks plain HTTP: give an http:// URL.';
   }
   if (/CERT|SELF_SIGNED|certificate/i.test(`${code} ${why}`)) {
     return 'Name the authority that signed it: NODE_EXTRA_CA_CERTS=FILE cgoprof ...';
   }
-  if (code === 'ECONNREFUSED') return `Is the service listening there? ${ENABLE_HINT}`;
+  if (code === 'ECONNREFUSED') return `Is the service listening there? ${enable}`;
   if (code === 'ECONNRESET') return END_HINT;
   return 'Check the address.';
 }

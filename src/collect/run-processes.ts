@@ -6,7 +6,7 @@ import { type Context, say } from '../context.js';
 import { CgoprofError } from '../errors.js';
 import type { NativeBinding, SegmentHeader } from '../native-binding.js';
 import { fileId, segmentFiles } from './find-segments.js';
-import { FollowedTarget } from './followed-target.js';
+import { currentOf, FollowedTarget } from './followed-target.js';
 import { isStarting, readSegmentHeader } from './read-segment.js';
 import { nameOf, uniqueName } from './target-name.js';
 import { type Candidate, fileCandidate } from './target-sources.js';
@@ -141,9 +141,6 @@ export class RunProcesses {
 
 /** ... or never came to be held. */
 function hasEnded(followed: FollowedTarget): boolean {
-  try {
-    return followed.current().end !== undefined;
-  } catch {
-    return true;
-  }
+  const now = currentOf(followed);
+  return now === undefined || now.end !== undefined;
 }

@@ -4,10 +4,11 @@
 import { FollowedTarget } from '../collect/followed-target.js';
 import { RunProcesses } from '../collect/run-processes.js';
 import { NoProcessYet } from '../collect/target-sources.js';
-import type { Context } from '../context.js';
+import { type Context, say } from '../context.js';
 import type { CgoprofError } from '../errors.js';
 import type { NativeBinding } from '../native-binding.js';
 import type { ServedTarget } from '../serve/served-target.js';
+import { cAlone } from './say-served.js';
 import { type ListenOptions, type MakeServed, servedTargetMaker, startServing } from './serving.js';
 
 export interface RunServing extends ListenOptions {
@@ -32,6 +33,7 @@ export async function serveRun(context: Context, native: NativeBinding, run: Run
     run.go,
   );
   const stop = await startServing(context, targets.list, () => targets.look(), run);
+  if (run.go === undefined || run.go === 'none') say(context, cAlone(run.go));
   return () => {
     stop();
     processes.close();

@@ -1,10 +1,10 @@
 /**
  * What `serve` says of its targets before it listens: one line each, so that a typing error is seen at once.
  */
-import type { FollowedSegment } from '../collect/followed-target.js';
+import { currentOf } from '../collect/followed-target.js';
 import { NoProcessYet } from '../collect/target-sources.js';
 import { type Context, say } from '../context.js';
-import { CgoprofError, oneLine } from '../errors.js';
+import { oneLine } from '../errors.js';
 import { processRow } from '../present/ps-table.js';
 import type { ServedTarget } from '../serve/served-target.js';
 
@@ -28,7 +28,8 @@ export function sayWhatIsServed(context: Context, target: Said, go: string | und
   }
 }
 
-function cAlone(go: string | undefined): string {
+/** That there is no Go side, one clause. @param go What --go says. */
+export function cAlone(go: string | undefined): string {
   return `C side only: ${go === undefined ? 'no --go' : `--go ${go}`}`;
 }
 
@@ -45,15 +46,5 @@ export function saySameProcesses(context: Context, targets: readonly Said[]): vo
       say(context, `warning: ${target.name} is the same process as ${other}, pid ${livePid ?? header.pid}`);
     }
     known.set(key, other ?? target.name);
-  }
-}
-
-/** Undefined while there is none. */
-function currentOf(target: Said): FollowedSegment | undefined {
-  try {
-    return target.current();
-  } catch (error) {
-    if (error instanceof CgoprofError) return undefined;
-    throw error;
   }
 }

@@ -12,6 +12,7 @@ import { type ListenAddress, sayWhereItListens } from '../serve/listen.js';
 import { LiveTargets } from '../serve/live-data.js';
 import { INTERVAL_MS } from '../serve/live-state.js';
 import { prepareForLongLife } from '../serve/long-life.js';
+import { MetricsPage } from '../serve/metrics.js';
 import { ServedTarget } from '../serve/served-target.js';
 import { startServer } from '../serve/server.js';
 import { TokenFile } from '../serve/token-file.js';
@@ -45,7 +46,8 @@ export async function startServing(
   const token = tokenFile === undefined ? undefined : new TokenFile(context, tokenFile);
   const guard = new Guard({ hosts: [listen.host, ...allowHost], token });
   const live = new LiveTargets(targets);
-  const server = await startServer(context, { targets, live }, listen, guard);
+  const metrics = new MetricsPage(targets);
+  const server = await startServer(context, { targets, live, metrics }, listen, guard);
   const endLongLife = prepareForLongLife(context);
   const timers = [
     every(LOOK_EVERY_MS, surviving(context, look)),
@@ -109,18 +111,22 @@ export function lookAt(targets: readonly Pick<FollowedTarget, 'current'>[]): voi
   });
 }
 
+/** Defects that are told: with numbers in their words there may be many. */
+const MAX_TOLD = 100;
+
 /**
- * The command of a `run` is not to suffer from a defect of ours, which is told all the same, once as long as it is the same.
+ * The command of a `run` is not to suffer from a defect of ours, which is told all the same, once.
  */
 function surviving(context: Context, act: () => void): () => void {
-  let told = '';
+  const told = new Set<string>();
   return () => {
     try {
       act();
     } catch (error) {
       const { text } = reportError(error, context.env);
-      if (text !== told) context.writeErr(text);
-      told = text;
+      if (told.has(text) || told.size === MAX_TOLD) return;
+      told.add(text);
+      context.writeErr(text);
     }
   };
 }

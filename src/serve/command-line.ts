@@ -1,9 +1,9 @@
 /**
  * /debug/pprof/cmdline: the service's own answer, and of a service that gives none what the kernel and the segment know.
  */
-
 import { CgoprofError } from '../errors.js';
 import { type Exchange, NO_SNIFF, PLAIN_TEXT } from './exchange.js';
+import { GO_PATIENCE_MS } from './go-patience.js';
 import { passThrough } from './pass-through.js';
 import type { ServedTarget } from './served-target.js';
 
@@ -11,7 +11,8 @@ import type { ServedTarget } from './served-target.js';
 export async function answerCommandLine(exchange: Exchange, target: ServedTarget): Promise<void> {
   const { upstream } = target;
   try {
-    if (upstream !== undefined) return await passThrough(exchange, upstream, 'cmdline');
+    const cancel = AbortSignal.any([exchange.gone, AbortSignal.timeout(GO_PATIENCE_MS)]);
+    if (upstream !== undefined) return await passThrough(exchange, upstream, 'cmdline', cancel);
   } catch (error) {
     if (!(error instanceof CgoprofError)) throw error;
   }

@@ -67,14 +67,12 @@ export class History {
     return this.#ring.columns;
   }
 
-  /** Of a process that has ended, or cannot be read, nothing is known any more. */
+  /** Of a process that has ended what it held then, once; after that, or where it cannot be read, nothing is known. */
   record(at: number): void {
     const nothing = { at, identity: '', c: null, go: null, rss: null };
     try {
       const followed = this.target.current();
-      const { livePid } = followed;
-      const identity = identityOf(followed);
-      this.#ring.add(livePid === undefined ? { ...nothing, identity } : this.#read(followed, livePid, at));
+      this.#ring.add(this.#reading(followed, at));
       this.#lastAt = at;
     } catch (error) {
       this.#ring.add(nothing);
@@ -82,15 +80,20 @@ export class History {
     }
   }
 
-  #read(followed: FollowedSegment, livePid: number, at: number): Reading {
+  #reading(followed: FollowedSegment, at: number): Reading {
+    const { livePid, end } = followed;
+    const identity = identityOf(followed);
+    // What it held at its end, which came since the last reading, is the last of its line.
+    const isOver = end !== undefined && (end.at === undefined || end.at.getTime() <= this.#lastAt);
+    if (isOver) return { at, identity, c: null, go: null, rss: null };
     const { lastGo } = this.target;
     const isNew = lastGo !== undefined && lastGo.takenAt.getTime() > this.#lastAt;
     return {
       at,
-      identity: identityOf(followed),
+      identity,
       c: cBytesInUse(this.target.segment(followed)),
       go: isNew ? lastGo.bytes : null,
-      rss: this.target.memory(livePid)?.resident ?? null,
+      rss: livePid === undefined ? null : (this.target.memory(livePid)?.resident ?? null),
     };
   }
 }

@@ -3,7 +3,7 @@
  * own connection alone, and that for a while only.
  */
 import { createServer, type RequestListener, type Server } from 'node:http';
-import { type AddressInfo, BlockList, type Socket } from 'node:net';
+import { type AddressInfo, BlockList, isIPv6, type Socket } from 'node:net';
 import { type Context, say } from '../context.js';
 import { CgoprofError, errorCode, systemReason } from '../errors.js';
 
@@ -65,9 +65,16 @@ export async function listen(
   return server;
 }
 
+const LISTEN_HINTS: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'Is another cgoprof listening? Port 0 takes one that is free.',
+  EADDRNOTAVAIL: 'No interface of this machine has that address.',
+  EACCES: 'Ports below 1024 are for root, as a rule: choose another.',
+};
+
 function cannotListen(error: Error, { host, port }: ListenAddress): CgoprofError {
-  const hint = errorCode(error) === 'EADDRINUSE' ? 'Is another cgoprof listening? Port 0 takes one that is free.' : '';
-  return new CgoprofError({ what: `listening on ${host}:${port}`, why: systemReason(error), hint, cause: error });
+  const address = isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
+  const hint = LISTEN_HINTS[errorCode(error)] ?? '';
+  return new CgoprofError({ what: `listening on ${address}`, why: systemReason(error), hint, cause: error });
 }
 
 /** http://HOST:PORT, as it listens. */

@@ -2,7 +2,7 @@
  * The numbers behind the live page: the last hour of every target, and a look at one as it is now. Names are looked up,
  * and Go is asked, only while a page asks; pages that ask at about the same time share a look.
  */
-import { endNote } from '../collect/followed-target.js';
+import { currentOf, endNote, type FollowedSegment } from '../collect/followed-target.js';
 import { CgoprofError, oneLine } from '../errors.js';
 import { bytesBeforeAttach } from '../merge/c-profile.js';
 import { cgoCallOf } from '../merge/cgo-call.js';
@@ -78,7 +78,7 @@ interface AskedGo {
 /** A target as live pages see it. */
 class LiveTarget {
   readonly history: History;
-  #look: { readonly begun: number; readonly look: Promise<Look> } | undefined;
+  #look: { readonly of: FollowedSegment | undefined; readonly begun: number; readonly look: Promise<Look> } | undefined;
 
   constructor(private readonly target: ServedTarget) {
     this.history = new History(target);
@@ -88,11 +88,12 @@ class LiveTarget {
     return this.target.name;
   }
 
-  /** As it is now, or was a moment ago. */
+  /** As it is now, or was a moment ago; of the process of now. */
   look(now: number): Promise<Look> {
-    if (this.#look === undefined || now - this.#look.begun >= FRESH_MS) {
+    const of = currentOf(this.target);
+    if (this.#look === undefined || this.#look.of !== of || now - this.#look.begun >= FRESH_MS) {
       const look = this.#take(now);
-      const held = { begun: now, look };
+      const held = { of, begun: now, look };
       this.#look = held;
       // A failure is nothing to share for long.
       look.catch(() => {

@@ -27,15 +27,27 @@ function read(target: ServedTarget): Reading | undefined {
   }
 }
 
-/** The page of one server. */
-class MetricsPage {
+/** Of prom-client's, what Prometheus' own rules or sense forbid: gauges called totals; means and minima of nothing. */
+const LEFT_OUT = [
+  'nodejs_active_handles_total',
+  'nodejs_active_requests_total',
+  'nodejs_active_resources_total',
+  'nodejs_eventloop_lag_min_seconds',
+  'nodejs_eventloop_lag_mean_seconds',
+  'nodejs_eventloop_lag_stddev_seconds',
+];
+
+/** The page of one server, whose own numbers are from its making on. */
+export class MetricsPage {
   /** This process's own. */
   readonly #own = new Registry();
   readonly #version = version();
   #underWay: Promise<string> | undefined;
 
+  /** @param targets May come and go; the list stays the same one. */
   constructor(private readonly targets: readonly ServedTarget[]) {
     collectDefaultMetrics({ register: this.#own });
+    for (const name of LEFT_OUT) this.#own.removeSingleMetric(name);
   }
 
   get contentType(): string {
@@ -58,12 +70,6 @@ class MetricsPage {
   }
 }
 
-/** Of a server, which is known by what it serves. */
-const PAGES = new WeakMap<readonly ServedTarget[], MetricsPage>();
-
-/** @param targets The same list for every request of a server. */
-export async function answerMetrics(exchange: Exchange, targets: readonly ServedTarget[]): Promise<void> {
-  const page = PAGES.get(targets) ?? new MetricsPage(targets);
-  PAGES.set(targets, page);
+export async function answerMetrics(exchange: Exchange, page: MetricsPage): Promise<void> {
   exchange.send({ 'Content-Type': page.contentType }, await page.text());
 }

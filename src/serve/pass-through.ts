@@ -24,11 +24,20 @@ const CARRIED = [
 /** A page of the service's, should it answer with one, is not one of ours and may run nothing at our address. */
 const AS_A_STRANGER = { ...NO_SNIFF, 'Content-Security-Policy': 'sandbox' };
 
-/** @param name Below /debug/pprof/, unescaped. @throws CgoprofError, before anything is sent, when there is no answer */
-export async function passThrough(exchange: Exchange, upstream: Upstream, name: string): Promise<void> {
-  const { gone, request, response, url } = exchange;
+/**
+ * @param name Below /debug/pprof/, unescaped.
+ * @param cancel Ends it; by default when the client is gone. A service may take as long as the client waits.
+ * @throws CgoprofError, before anything is sent, when there is no answer
+ */
+export async function passThrough(
+  exchange: Exchange,
+  upstream: Upstream,
+  name: string,
+  cancel = exchange.gone,
+): Promise<void> {
+  const { request, response, url } = exchange;
   const method = request.method === 'HEAD' ? 'HEAD' : 'GET';
-  const answer = await upstream.open(name, { method, search: url.search }, gone);
+  const answer = await upstream.open(name, { method, search: url.search }, cancel);
   const refusal = whyNot(answer);
   if (refusal !== undefined) {
     answer.destroy();

@@ -6,7 +6,7 @@ import { setImmediate as othersTurn } from 'node:timers/promises';
 import type { Profile } from 'pprof-format';
 import { commandLine } from '../collect/command-line.js';
 import type { FoundSegment } from '../collect/find-segments.js';
-import { endNote, type FollowedSegment, type FollowedTarget } from '../collect/followed-target.js';
+import { currentOf, endNote, type FollowedSegment, type FollowedTarget } from '../collect/followed-target.js';
 import type { GoHeapBytes } from '../collect/go-heap.js';
 import { type ProcessMemory, readProcessMemory } from '../collect/process-memory.js';
 import { readSegment } from '../collect/read-segment.js';
@@ -58,7 +58,10 @@ export interface Snapshot extends CPart {
    * last that was fetched from it, or undefined if none was.
    */
   readonly go: GoPart | undefined;
-  /** What whoever looks at it must know beside what is in the profiles: such as that the process has ended. */
+  /**
+   * What whoever looks at it must know beside what is in the profiles, clauses: where the Go side is from, or why there is
+   * none; that the process has ended.
+   */
   readonly notes: readonly string[];
   /** Merged and gzipped. */
   encoded(defaultType: DefaultType): Promise<Uint8Array>;
@@ -132,17 +135,7 @@ export class ServedTarget {
 
   /** What the last profile of the Go side of the current process came to, whoever asked for it. */
   get lastGo(): GoInUse | undefined {
-    return this.#lastGo !== undefined && this.#lastGo.from === this.#found ? this.#lastGo.inUse : undefined;
-  }
-
-  /** Undefined while there is none. */
-  get #found(): FoundSegment | undefined {
-    try {
-      return this.current().found;
-    } catch (error) {
-      if (error instanceof CgoprofError) return undefined;
-      throw error;
-    }
+    return this.#lastGo?.from === currentOf(this)?.found ? this.#lastGo?.inUse : undefined;
   }
 
   /** Made when there is a service to ask first: of a run that may be later. */
@@ -183,8 +176,9 @@ export class ServedTarget {
   async #snapshotOf(part: TakenCPart, go: GoPart | undefined, { cAlone }: SnapshotQuery): Promise<Snapshot> {
     const { target, symbolized } = part;
     const other = go && (await this.goNote(target, symbolized.segment, go.profile));
-    const notes = [cAlone ? C_ALONE_NOTE : undefined, endNote(target), other].filter((note) => note !== undefined);
-    const encode = encoder(part, go, this.upstream === undefined ? [NOT_ASKED, ...notes] : notes);
+    const goSide = go === undefined ? this.#whyNoGo(cAlone === true) : sourceNote(go);
+    const notes = [goSide, endNote(target), other].filter((note) => note !== undefined);
+    const encode = encoder(part, go, notes);
     const encoded = shared((defaultType) => this.options.turns.take(() => encode(defaultType)));
     return {
       target,
@@ -196,6 +190,11 @@ export class ServedTarget {
       notes,
       encoded,
     };
+  }
+
+  #whyNoGo(cAlone: boolean): string {
+    if (this.upstream === undefined) return NOT_ASKED;
+    return cAlone ? C_ALONE_NOTE : NONE_LEFT;
   }
 
   /** The C side alone; one that was begun already does as well. @throws CgoprofError or HttpError */
@@ -270,11 +269,14 @@ export class ServedTarget {
     throw new CgoprofError({ what: this.name, why: 'its process was replaced by another', hint: 'Try again.' });
   }
 
-  /** Words separated by NUL bytes; once its process has ended, its executable alone. @throws CgoprofError */
+  /**
+   * Words separated by NUL bytes; once its process has ended, those it had when it was found; its executable alone where
+   * that was later. @throws CgoprofError
+   */
   commandLine(): Uint8Array | string {
-    const { found, livePid } = this.current();
-    const words = livePid === undefined ? undefined : commandLine(this.context.procRoot, livePid);
-    return words ?? found.header.exePath;
+    const { found, livePid, words } = this.current();
+    const now = livePid === undefined ? undefined : commandLine(this.context.procRoot, livePid);
+    return now ?? words ?? found.header.exePath;
   }
 
   /** What of its process is resident; undefined when that has ended. */
@@ -295,15 +297,16 @@ export class ServedTarget {
   }
 
   /**
-   * Names for addresses that a client has thought up: they are not kept, and what has none is nothing to warn of.
+   * Names for addresses that a client has thought up: they are not kept, and what has none is nothing to warn of. Whoever
+   * asks bounds how many are looked up at once: it takes no turn.
    *
    * @param segment Of the target, with stacks of those addresses.
-   * @throws HttpError when it is too long to wait for
+   * @throws CgoprofError
    */
   namesFor(target: FollowedSegment, segment: Segment): Promise<SymbolizedSegment> {
     const { symbols } = this.options;
     const cache = { load: (key: string) => symbols.load(key), store: async () => {} };
-    return this.options.turns.take(() => this.#symbolize(target, segment, { cache, warn: () => {} }));
+    return this.#symbolize(target, segment, { cache, warn: () => {} });
   }
 
   /** Symbols for the next time, and warnings. */
@@ -349,10 +352,16 @@ type Encode = Snapshot['encoded'];
 
 const NOT_ASKED = 'C side only: --go names no service of this target, so the Go side was not asked for';
 
+/** Of a process that has ended. */
+const NONE_LEFT = 'C side only: no profile of the Go side was taken while the process lived';
+
+function sourceNote({ name, takenAt }: GoPart): string {
+  return `Go heap profile from ${name}, taken at ${takenAt.toISOString()}`;
+}
+
 function encoder({ target, side }: TakenCPart, go: GoPart | undefined, notes: readonly string[]): Encode {
   return async (defaultType) => {
-    const source = go === undefined ? [] : [`Go heap profile from ${go.name}, taken at ${go.takenAt.toISOString()}`];
-    const comments = [...source, ...notes].map((text) => `cgoprof: ${text}`);
+    const comments = notes.map((text) => `cgoprof: ${text}`);
     await othersTurn();
     const merged = mergeProfiles({ go: go === undefined ? [] : [go.profile], c: [side], comments });
     // Not of its Go side, which was taken before: what the process held at its end is what people look for.

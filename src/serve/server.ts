@@ -14,7 +14,7 @@ import { type ListenAddress, listen, type Patience } from './listen.js';
 import { answerLiveData, type LiveTargets } from './live-data.js';
 import { answerLivePage, LIVE_PATHS } from './live-page.js';
 import { LIVE_DATA } from './live-state.js';
-import { answerMetrics } from './metrics.js';
+import { answerMetrics, type MetricsPage } from './metrics.js';
 import { answerPprof, answerWithoutSlash } from './pprof-routes.js';
 import { type RequestTarget, requestTarget } from './request-target.js';
 import type { ServedTarget } from './served-target.js';
@@ -25,6 +25,7 @@ export interface Site {
   /** In the order of the command line; the first one also answers without /p/NAME. */
   readonly targets: readonly ServedTarget[];
   readonly live: LiveTargets;
+  readonly metrics: MetricsPage;
 }
 
 const PPROF = '/debug/pprof/';
@@ -35,7 +36,7 @@ type Page = (exchange: Exchange, site: Site) => Promise<void>;
 const PAGES: ReadonlyMap<string, Page> = new Map([
   ...LIVE_PATHS.map((path): [string, Page] => [path, answerLivePage]),
   [`/${LIVE_DATA}`, (exchange, { live }) => answerLiveData(exchange, live)],
-  ['/metrics', (exchange, { targets }) => answerMetrics(exchange, targets)],
+  ['/metrics', (exchange, { metrics }) => answerMetrics(exchange, metrics)],
 ]);
 
 /** Of pages that net/http/pprof does not have. What one of them needs beyond, it says itself. */
@@ -79,8 +80,12 @@ function pickTarget(path: string, { targets }: Site): { target: ServedTarget; pa
   const [first] = targets;
   const named = /^\/p\/([^/]+)(\/.*|)$/.exec(path);
   const target = named === null ? first : targets.find(({ name }) => name === named[1]);
-  if (target === undefined) throw new HttpError(404, '404 page not found');
+  if (target === undefined) throw new HttpError(404, `404 page not found\n  ${whatThereIs(targets)}`);
   return { target, path: named?.[2] ?? path };
+}
+
+function whatThereIs(targets: readonly ServedTarget[]): string {
+  return `There is ${targets.map(({ name }) => `/p/${name}/`).join(', ')}.`;
 }
 
 /** Requests of one connection that wait for their answers: who sends more at once wants to be in the way. */

@@ -76,9 +76,9 @@ export class Figures {
 
 const orNothing = (before: string, text: string): string => (text === '' ? '' : `${before}${text}`);
 
-/** Whose lines begin there is another process; '' when all are of the same. */
-function newness({ at }: LiveState, points: Points): string {
-  const since = replacedAt(points);
+/** Whose lines begin there is another process; '' when all are of the same, or it has ended as well. */
+function newness({ at, ended }: LiveState, points: Points): string {
+  const since = ended === '' ? replacedAt(points) : undefined;
   return since === undefined ? '' : `new process ${formatSpan(Math.max(0, at - since))} ago`;
 }
 

@@ -38,7 +38,7 @@ function show(state: LiveState): void {
   document.documentElement.dataset.state = problem === '' ? (process?.state ?? 'none') : 'none';
   setText(byId('updated'), `Updated ${formatClockSeconds(at)}`);
   showTargets(state.targets, state.target);
-  showProcess(process);
+  showProcess(state);
   const points = pointsOf(state);
   figures.show(state, points);
   // Then what is under the pointer, if it is over the chart.
@@ -76,12 +76,10 @@ function showTargets(targets: readonly string[], target: string | undefined): vo
   );
 }
 
-function showProcess(process: LiveProcess | null): void {
-  const command = process?.command ?? '';
-  const name = command.slice(command.lastIndexOf('/') + 1);
-  setText(byId('name'), process === null ? '' : name || `pid ${process.pid}`);
+function showProcess({ target, process }: LiveState): void {
+  setText(byId('name'), target);
   setText(byId('process'), process === null ? '' : processText(process));
-  document.title = process === null ? 'cgoprof' : `${name || process.pid} – cgoprof`;
+  document.title = `${target} – cgoprof`;
 }
 
 function processText({ pid, command, started, attached }: LiveProcess): string {

@@ -208,6 +208,9 @@ it('every family has its words and its type once, and the server tells of itself
   const families = (kind: string) => [...text.matchAll(new RegExp(`^# ${kind} (\\S+) `, 'gm'))].map(([, name]) => name);
   expect(new Set(families('HELP')).size).toBe(families('HELP').length);
   expect(families('TYPE')).toEqual(families('HELP'));
+  // As Prometheus' own rules have it, and of numbers that there are.
+  expect([...text.matchAll(/^# TYPE (\S+_total) gauge$/gm)]).toEqual([]);
+  expect(text).not.toMatch(/ (nan|9223372036)/i);
   expect(families('TYPE')).toEqual(
     expect.arrayContaining(['process_resident_memory_bytes', 'nodejs_eventloop_lag_seconds']),
   );

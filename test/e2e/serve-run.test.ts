@@ -188,5 +188,6 @@ describe('the command line', () => {
     const { code, stdout, stderr } = await shop.run(['run', ...words]);
     expect({ code, stdout }).toEqual({ code: 0, stdout: printed });
     expect(stderr).toMatch(/^cgoprof: listening on http:\/\/127\.0\.0\.1:\d+;/);
+    expect(stderr).toContain('cgoprof: C side only: no --go\n');
   });
 });

@@ -142,6 +142,11 @@ describe('by pid', () => {
       expect.stringMatching(/^cgoprof: Go heap profile from http:\S+\/heap, taken at 20\S+Z$/),
       expect.stringMatching(ended(service.pid, KILLED)),
     ]);
+    const notes = comments();
+    const text = await serving.get(`${HEAP}?debug=1`);
+    for (const note of notes) expect(text.text).toContain(`# ${note}\n`);
+    expect(text.text).toContain('main.holdGo');
+    expect((await serving.get('/debug/pprof/cmdline')).text).toBe(program);
     expect([...top(file()).keys()]).toEqual(expect.arrayContaining(['main.holdGo', 'hold']));
     const passedThrough = await serving.get('/debug/pprof/goroutine?debug=1');
     expect(passedThrough).toEqual({

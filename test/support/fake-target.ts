@@ -32,14 +32,16 @@ export class FakeTarget {
   goAsked = 0;
   cAsked = 0;
   #lastProfile: Profile | undefined;
+  #endedAt = new Date(0);
   /** One object until it ends or is started anew. */
   #current: FollowedSegment | undefined;
 
   /** @param name As it is served. */
   constructor(readonly name = 'app') {}
 
-  end(): void {
+  end(at = new Date(0)): void {
     this.livePid = undefined;
+    this.#endedAt = at;
     this.#current = undefined;
   }
 
@@ -56,7 +58,7 @@ export class FakeTarget {
     if (this.error !== undefined) throw this.error;
     const { livePid } = this;
     const found = { path: '/segment', header: this.segment().header, livePid: 4321 };
-    const end = livePid === undefined ? { at: new Date(0), how: 'died' as const } : undefined;
+    const end = livePid === undefined ? { at: this.#endedAt, how: 'died' as const } : undefined;
     this.#current ??= { found, path: '/segment', livePid, end };
     return this.#current;
   }

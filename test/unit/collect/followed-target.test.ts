@@ -93,6 +93,16 @@ describe('a pid', () => {
     expect(world.err).toBe(`cgoprof: api: ${note}\n`);
   });
 
+  it('has the words with which it was started, after its end too', () => {
+    profiled(10, 'api');
+    world.write('proc/10/cmdline', './api\0-port\x006061\0');
+    const target = follow('10', 'pid');
+    const words = Buffer.from('./api\0-port\x006061');
+    expect(target.current().words).toEqual(words);
+    end(10);
+    expect(target.current()).toMatchObject({ livePid: undefined, words });
+  });
+
   it('is not taken for the process that gets it next', () => {
     const path = profiled(10, 'api', { start: 1 });
     const target = follow('10', 'pid');

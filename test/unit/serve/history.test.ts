@@ -81,6 +81,16 @@ describe('History', () => {
     expect([target.goAsked, target.cAsked]).toEqual([0, 0]);
   });
 
+  it('takes what a process held at its end, once', () => {
+    const target = new FakeTarget();
+    const history = new History(target.served);
+    history.record(10_000);
+    target.end(new Date(15_000));
+    target.buckets = [{ stack: ['hold@/srv/app/cache.c:7'], allocs: 2, allocBytes: 1994 }];
+    for (const at of [20_000, 30_000]) history.record(at);
+    expect(history.columns).toMatchObject({ of: [0, 0, 0], c: [997, 1994, null], rss: [1 << 20, null, null] });
+  });
+
   it('knows nothing of a process that has ended', () => {
     const target = new FakeTarget();
     const history = new History(target.served);

@@ -164,6 +164,22 @@ describe('answerIndex', () => {
     expect(page).toContain('The service’s own profiles are not listed: it is not asked any more');
   });
 
+  it('is of one process: Go’s of one that is replaced meanwhile is not beside C of the next', async () => {
+    const fake = new FakeTarget();
+    fake.upstream = { name: 'http://127.0.0.1:6060/debug/pprof/', open: () => Promise.reject(REFUSED) };
+    const later = {
+      ...GO_PART,
+      profile: goProfile({ samples: [{ stack: ['main.f@/f.go:1'], values: [1, 31, 1, 31] }] }),
+    };
+    fake.goAnswer = async () => {
+      fake.restart();
+      fake.goAnswer = async () => later;
+      return GO_PART;
+    };
+    expect(cells(await pageOf(fake), 'Go')).toBe('|1||31||1|');
+    expect(fake.goAsked).toBe(2);
+  });
+
   it('waits two seconds for Go and no longer', async () => {
     vi.useFakeTimers();
     onTestFinished(() => void vi.useRealTimers());

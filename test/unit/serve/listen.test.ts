@@ -87,6 +87,18 @@ test('a port that is taken is an error for people', async () => {
 });
 
 test.each([
+  ['::1', /^listening on \[::1\]:\d+: address already in use$/, /another cgoprof/],
+  ['192.0.2.1', /^listening on 192\.0\.2\.1:\d+: address not available$/, /No interface of this machine/],
+])('an address that cannot be had, %s, is said as it is written in a URL, with a hint', async (host, message, hint) => {
+  const taken = host === '::1' ? await listening(() => {}, {}, host) : undefined;
+  const { port } = (taken?.address() ?? { port: 6061 }) as AddressInfo;
+  await expect(listen(() => {}, { host, port })).rejects.toMatchObject({
+    message: expect.stringMatching(message),
+    hint: expect.stringMatching(hint),
+  });
+});
+
+test.each([
   ['127.0.0.1', false, false],
   ['127.0.0.2', false, false],
   ['0.0.0.0', false, true],

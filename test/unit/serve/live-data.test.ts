@@ -59,6 +59,24 @@ describe('LiveTargets', () => {
     expect([target.goAsked, target.cAsked]).toEqual([2, 2]);
   });
 
+  it('shares no look of a process that has ended, or was replaced', async () => {
+    const target = new FakeTarget();
+    const live = new LiveTargets([target.served]);
+    const [first, lives] = [await live.state(null, NOW), await live.state(null, NOW + 1)];
+    target.end();
+    const ended = await live.state(null, NOW + 2);
+    target.livePid = 4321;
+    target.restart();
+    const next = await live.state(null, NOW + 3);
+    expect([first, lives, ended, next].map((state) => [state?.at, state?.ended !== ''])).toEqual([
+      [NOW, false],
+      [NOW, false],
+      [NOW + 2, true],
+      [NOW + 3, false],
+    ]);
+    expect(next?.identity).not.toBe(first?.identity);
+  });
+
   it('does not share a failure', async () => {
     const target = new FakeTarget();
     const live = new LiveTargets([target.served]);

@@ -1,5 +1,5 @@
 // What net/http/pprof answers itself is compared in test/e2e/serve-protocol.test.ts; here is what has no service to compare.
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import type { FollowedSegment } from '../../../src/collect/followed-target.js';
 import { Upstream } from '../../../src/collect/upstream.js';
 import { CgoprofError } from '../../../src/errors.js';
@@ -82,6 +82,32 @@ test('the folder is sent to its slash with its query, which is no markup in the 
     '<a href="/p/api/debug/pprof/?a=1&amp;b=%22%3Ci%3E%27">Temporary Redirect</a>.\n\n',
   );
 });
+
+test('a service that does not say its command line within two seconds is not waited for', async () => {
+  const patience = AbortSignal.timeout.bind(AbortSignal);
+  const waited: number[] = [];
+  vi.spyOn(AbortSignal, 'timeout').mockImplementation((ms) => {
+    waited.push(ms);
+    return patience(20);
+  });
+  onTestFinished(() => void vi.restoreAllMocks());
+  const silent = await serve(() => {});
+  onTestFinished(() => silent.close());
+  const served = target({ upstream: new Upstream(silent.url), commandLine: () => './server' });
+  const response = await ask('cmdline', served);
+  expect([response.status, await response.text(), waited]).toEqual([200, './server', [2_000]]);
+});
+
+test.each(['heap?go=nome', 'allocs?debug=1&go=', 'heap?seconds=1&go=http://h'])(
+  '%s is a slip of the pen',
+  async (path) => {
+    const response = await ask(path, target({ current: () => ({}) as FollowedSegment }));
+    expect([response.status, await response.text()]).toEqual([
+      400,
+      'invalid value for go: only none, for the C side alone\n',
+    ]);
+  },
+);
 
 test('the command line is what the kernel knows, where the service says nothing', async () => {
   const upstream = new Upstream('http://127.0.0.1:6060');

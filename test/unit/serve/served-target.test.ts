@@ -84,6 +84,10 @@ const take = () => target.snapshot({ gc: false });
 const NOTE =
   'pid 10 has ended (killed, or by an exit of Go’s own) at 2026-11-22T03:06:00.000Z; this is what its segment holds';
 
+const SOURCE = expect.stringMatching(/^Go heap profile from http:\S+\/heap, taken at 2026-11-22T/);
+const NONE_LEFT = 'C side only: no profile of the Go side was taken while the process lived';
+const NOT_ASKED = 'C side only: --go names no service of this target, so the Go side was not asked for';
+
 async function comments(snapshot: Snapshot): Promise<string[]> {
   const { comment, stringTable } = Profile.decode(gunzipSync(await snapshot.encoded('')));
   return comment.map((index) => stringTable.strings[Number(index)] ?? '');
@@ -91,11 +95,11 @@ async function comments(snapshot: Snapshot): Promise<string[]> {
 
 describe('a process that has ended', () => {
   it('keeps the Go side that was fetched last; its service is not asked', async () => {
-    expect((await take()).notes).toEqual([]);
+    expect((await take()).notes).toEqual([SOURCE]);
     current = ended(current);
     const snapshot = await take();
     expect(goBytes(snapshot)).toEqual([7919]);
-    expect(snapshot.notes).toEqual([NOTE]);
+    expect(snapshot.notes).toEqual([SOURCE, NOTE]);
     expect(await comments(snapshot)).toEqual(
       expect.arrayContaining([
         'cgoprof: Go heap profile from http://127.0.0.1:6060/debug/pprof/heap, taken at 2026-11-22T03:06:00.000Z',
@@ -107,7 +111,7 @@ describe('a process that has ended', () => {
 
   it('has no Go side when none was fetched', async () => {
     current = ended(current);
-    expect(await take()).toMatchObject({ go: undefined, notes: [NOTE] });
+    expect(await take()).toMatchObject({ go: undefined, notes: [NONE_LEFT, NOTE] });
     expect(asked).toBe(0);
   });
 
@@ -133,7 +137,7 @@ describe('a process that has ended', () => {
       current = ended(current);
       throw new Error('connection refused');
     };
-    expect(await take()).toMatchObject({ notes: [NOTE] });
+    expect(await take()).toMatchObject({ notes: [SOURCE, NOTE] });
   });
 });
 
@@ -210,14 +214,14 @@ describe('a process that is replaced', () => {
       late = take();
     });
     const begun = await take();
-    expect(begun.notes).toEqual([NOTE]);
+    expect(begun.notes).toEqual([SOURCE, NOTE]);
     expect(await late).not.toBe(begun);
   });
 
   it('while its C side is read: what is told is of its end', async () => {
     whileItIsRead(() => (current = ended(current)));
     const snapshot = await take();
-    expect([goBytes(snapshot), snapshot.notes, snapshot.target.end?.at]).toEqual([[7919], [NOTE], AT]);
+    expect([goBytes(snapshot), snapshot.notes, snapshot.target.end?.at]).toEqual([[7919], [SOURCE, NOTE], AT]);
   });
 
   it('is not what later askers get of a C side that is under way', async () => {
@@ -266,7 +270,7 @@ describe('turns', () => {
     void hung.snapshot({ gc: false });
     void hung.snapshot({ gc: true });
     await new Promise(setImmediate);
-    expect(await targetWith(undefined).snapshot({ gc: false })).toMatchObject({ notes: [] });
+    expect(await targetWith(undefined).snapshot({ gc: false })).toMatchObject({ notes: [NOT_ASKED] });
   });
 
   it('are for encoding as well', async () => {
@@ -318,7 +322,7 @@ describe('the service of another process', () => {
     const replica = await withService();
     for (let i = 0; i < 2; i++) {
       const snapshot = await replica.snapshot({ gc: false });
-      expect(snapshot.notes).toEqual(notes);
+      expect(snapshot.notes).toEqual([SOURCE, ...notes]);
       expect((await comments(snapshot)).filter((text) => text.includes('another process'))).toHaveLength(notes.length);
     }
     expect(asked.filter((path) => path.endsWith('/cmdline'))).toHaveLength(1);
@@ -327,7 +331,7 @@ describe('the service of another process', () => {
 
   it('tells what is no command line', async () => {
     told = '<html>';
-    expect((await (await withService('text/html')).snapshot({ gc: false })).notes).toEqual([]);
+    expect((await (await withService('text/html')).snapshot({ gc: false })).notes).toEqual([SOURCE]);
   });
 
   it('is known of when the process has ended, and asked again about the next', async () => {
@@ -335,10 +339,10 @@ describe('the service of another process', () => {
     const replica = await withService();
     await replica.snapshot({ gc: false });
     current = ended(current);
-    expect((await replica.snapshot({ gc: false })).notes).toEqual([NOTE, NOTE_OF_OTHER]);
+    expect((await replica.snapshot({ gc: false })).notes).toEqual([SOURCE, NOTE, NOTE_OF_OTHER]);
     current = living(11);
     world.write('proc/11/cmdline', './api\0-port\x006062\0');
-    expect((await replica.snapshot({ gc: false })).notes).toEqual([]);
+    expect((await replica.snapshot({ gc: false })).notes).toEqual([SOURCE]);
   });
 
   it('is told of where there is no profile of it to look at yet', async () => {
@@ -378,6 +382,17 @@ describe('the C side alone', () => {
       hint: 'Look. The C side alone is at ?go=none.',
     });
   });
+});
+
+it('the command line is the kernel’s while the process lives, and then what it was', () => {
+  world.write('proc/10/cmdline', './api\0renamed\0');
+  const words = Buffer.from('./api\0-port\x006061');
+  current = { ...current, words };
+  expect(target.commandLine()).toEqual(Buffer.from('./api\0renamed'));
+  current = ended(current);
+  expect(target.commandLine()).toEqual(words);
+  current = { ...current, words: undefined };
+  expect(target.commandLine()).toBe(current.found.header.exePath);
 });
 
 describe('a profile’s time', () => {

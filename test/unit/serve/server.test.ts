@@ -6,6 +6,7 @@ import type { GoHeapBytes } from '../../../src/collect/go-heap.js';
 import type { Upstream } from '../../../src/collect/upstream.js';
 import { Guard } from '../../../src/serve/guard.js';
 import { LiveTargets } from '../../../src/serve/live-data.js';
+import { MetricsPage } from '../../../src/serve/metrics.js';
 import { ServedTarget } from '../../../src/serve/served-target.js';
 import { startServer } from '../../../src/serve/server.js';
 import { Turns } from '../../../src/serve/turns.js';
@@ -36,7 +37,7 @@ beforeEach(async () => {
   const guard = new Guard({ hosts: [], token: undefined });
   server = await startServer(
     world.context(),
-    { targets: [target], live },
+    { targets: [target], live, metrics: new MetricsPage([target]) },
     { host: '127.0.0.1', port: 0 },
     guard,
     GENEROUS,
@@ -203,6 +204,12 @@ test('no page of another site shows ours in a frame, reads it, or keeps it', asy
   });
   const cross = await fetch(url('/'));
   expect(cross.headers.has('access-control-allow-origin')).toBe(false);
+});
+
+test('who asks for a target that is not there is told which are', async () => {
+  expect(await exchange('GET /p/ap/debug/pprof/ HTTP/1.1\r\nHost: localhost\r\n\r\n')).toContain(
+    '404 page not found\n  There is /p/app/.\n',
+  );
 });
 
 test('paths are names: whatever is made of them leads to no file and to no other process', async () => {
