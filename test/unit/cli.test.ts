@@ -1,7 +1,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, constants, openSync, readFileSync } from 'node:fs';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { addonMissing, end, fail, runCommandLine, systemContext, writeAll } from '../../src/cli.js';
 import { CgoprofError } from '../../src/errors.js';
 import { codedError, FakeWorld } from '../support/fake-world.js';
@@ -146,6 +146,28 @@ describe('commands get their flags', () => {
     ]) {
       await expect(runCommandLine(context, ['run', '--rate', '1', ...args])).rejects.toThrow('run: server: no such');
     }
+  });
+
+  it('serve and run --serve, which listen on this machine alone unless they are told where', async () => {
+    const listened: unknown[] = [];
+    const note = (listen: unknown) => {
+      listened.push(listen);
+      return { code: 0 };
+    };
+    const serve: typeof import('../../src/commands/serve.js').serve = async (_, __, { listen }) => note(listen);
+    const run: typeof import('../../src/commands/run.js').run = async (_, __, { serve }) => note(serve);
+    vi.doMock('../../src/commands/serve.js', () => ({ serve }));
+    vi.doMock('../../src/commands/run.js', () => ({ run }));
+    onTestFinished(() => {
+      vi.doUnmock('../../src/commands/serve.js');
+      vi.doUnmock('../../src/commands/run.js');
+    });
+    await cli('serve', '10');
+    await cli('run', '--serve', 'server');
+    await cli('serve', '10', '--listen', '[::]:6062');
+    await cli('run', 'server');
+    const loopback = { host: '127.0.0.1', port: 6061 };
+    expect(listened).toEqual([loopback, loopback, { host: '::', port: 6062 }, undefined]);
   });
 
   it('an error that is not of the command line goes on as it is', async () => {
