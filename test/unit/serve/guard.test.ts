@@ -11,7 +11,8 @@ interface Asked {
   readonly version?: '1.0' | '1.1';
 }
 
-const TOKEN = 'correct horse battery'.replaceAll(' ', '-');
+/** A password ends at no colon: the first one alone is between it and the name. */
+const TOKEN = 'correct-horse:battery';
 const WITH_TOKEN = { token: { accepts: (shown: string) => shown === TOKEN } };
 
 /** 200, or the status and text of the refusal. */
@@ -94,11 +95,17 @@ describe('across sites', () => {
     { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'cors', 'sec-fetch-dest': 'empty' },
     { 'sec-fetch-site': 'same-site', 'sec-fetch-mode': 'no-cors', 'sec-fetch-dest': 'script' },
     { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'iframe' },
+    { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors', 'sec-fetch-dest': 'document' },
     { 'sec-fetch-site': 'cross-site' },
     { origin: 'http://evil.example' },
     { origin: 'http://127.0.0.1:8080' },
     { origin: 'null' },
   ])('what a page elsewhere asks for behind the back: %j', (headers) => expect(from(headers)).toMatch(/^403 /));
+
+  test('a name is the same in capitals', () => {
+    expect(from({ host: 'LocalHost:6061', origin: 'http://localhost:6061' })).toBe('200');
+    expect(from({ host: 'localhost:6061', origin: 'HTTP://LOCALHOST:6061' })).toBe('200');
+  });
 
   test('a form of another site', () => {
     expect(from({ 'sec-fetch-site': 'cross-site', ...navigation }, 'POST')).toMatch(/^403 /);

@@ -1,8 +1,19 @@
-import { chmodSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  mkdtempSync,
+  readdirSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { TokenFile } from '../../../src/serve/token-file.js';
+import { NOBODY } from '../../support/cgoprof.js';
 
 const TOKEN = '0123456789abcdef';
 let root = '';
@@ -47,16 +58,20 @@ test('a group may read it, as with a secret that is mounted', () => {
   expect(open(write(TOKEN, 0o640)).accepts(TOKEN)).toBe(true);
 });
 
-test('what is no file is refused, without waiting for it', () => {
+test('a directory is refused, and what is not there', () => {
   expect(() => open(root)).toThrow(`${root}: not a regular file`);
   expect(() => open(join(root, 'none'))).toThrow('none: no such file or directory');
 });
 
 test('the file of another user is refused, root’s is not', () => {
   const path = write(TOKEN);
-  const owner = process.getuid?.() ?? 0;
-  if (owner === 0) expect(open(path, 1000).accepts(TOKEN)).toBe(true);
-  else expect(() => open(path, owner + 1)).toThrow('the file of another user');
+  if (statSync(path).uid === 0) {
+    expect(open(path, NOBODY).accepts(TOKEN)).toBe(true);
+    chownSync(path, NOBODY, NOBODY);
+  }
+  const { uid } = statSync(path);
+  expect(() => open(path, uid - 1)).toThrow(`${path}: the file of another user`);
+  expect(open(path, uid).accepts(TOKEN)).toBe(true);
 });
 
 test('another token counts once it is there; the one before until then, and that is told once', () => {
@@ -71,6 +86,39 @@ test('another token counts once it is there; the one before until then, and that
   expect(file.accepts(TOKEN)).toBe(false);
   expect(file.accepts('fedcba9876543210')).toBe(true);
 });
+
+test('what others had access to counts once they have none any more', () => {
+  const path = write(TOKEN);
+  const file = open(path);
+  writeFileSync(path, 'fedcba9876543210x');
+  chmodSync(path, 0o644);
+  expect(file.accepts(TOKEN)).toBe(true);
+  const changed = () => statSync(path, { bigint: true }).ctimeNs;
+  // The kernel's clock for files goes in steps.
+  for (const before = changed(); changed() === before; ) chmodSync(path, 0o600);
+  expect(file.accepts('fedcba9876543210x')).toBe(true);
+});
+
+test('the file is open while it is read, and no longer', () => {
+  const path = write(TOKEN);
+  const file = open(path);
+  for (const text of ['fedcba9876543210', 'short']) {
+    writeFileSync(path, text);
+    file.accepts(TOKEN);
+  }
+  expect(said).toContain('shorter than 16 characters');
+  const held = readdirSync('/proc/self/fd').map((fd) => linkAt(`/proc/self/fd/${fd}`));
+  expect(held.filter((target) => target.startsWith(path))).toEqual([]);
+});
+
+/** '' where it has gone meanwhile. */
+function linkAt(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return '';
+  }
+}
 
 test('a link that is turned to another file is followed', () => {
   const link = join(root, 'link');
