@@ -1,4 +1,6 @@
 // What `serve` does though nobody asks for it.
+import { once } from 'node:events';
+import { get, type IncomingMessage } from 'node:http';
 import { afterEach, beforeEach, expect, it, onTestFinished, vi } from 'vitest';
 import { startServing } from '../../../src/commands/serving.js';
 import { FakeTarget } from '../../support/fake-target.js';
@@ -15,8 +17,8 @@ afterEach(() => {
 });
 
 /** @returns its URL */
-async function serving(targets: readonly FakeTarget[], look: () => void): Promise<string> {
-  const listen = { host: '127.0.0.1', port: 0 };
+async function serving(targets: readonly FakeTarget[], look: () => void, host = '127.0.0.1'): Promise<string> {
+  const listen = { host, port: 0 };
   const served = targets.map((target) => target.served);
   const stop = await startServing(world.context(), served, look, { listen, allowHost: [] });
   onTestFinished(stop);
@@ -39,4 +41,16 @@ it('targets are looked at every second; a defect of ours is told once and ends n
   vi.advanceTimersByTime(9_000);
   expect(looks).toBe(10);
   expect(world.err.match(/internal error: (one|other)$/gm)).toHaveLength(2);
+});
+
+it('the name by which it was told to listen is its own', async () => {
+  // A name as any other: to nobody but the resolver it is 127.0.0.1.
+  const url = await serving([new FakeTarget()], () => {}, '127.1');
+  const status = async (host: string): Promise<number | undefined> => {
+    const request = get(`${url}/live.json`, { headers: { host } });
+    const [answer] = (await once(request, 'response')) as [IncomingMessage];
+    return answer.resume().statusCode;
+  };
+  expect(await status('127.1')).toBe(200);
+  expect(await status('127.2')).toBe(421);
 });
