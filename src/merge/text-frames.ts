@@ -63,7 +63,7 @@ const CUT_AT = new RegExp(
  * name, is what shows least. The allocator itself is left out of stacks before.
  */
 export function nameThatStays(name: string): string {
-  const bare = name.replace(/\((?!anonymous namespace\)).*$/s, '');
+  const bare = name.replace(/\(.*$/s, '');
   return CUT_AT.test(bare) ? `${bare} ${name.slice(bare.length)}` : name;
 }
 
