@@ -102,7 +102,7 @@ export function bucket(overrides: Partial<SegmentBucket>): SegmentBucket {
 }
 
 export function sourceLine(text: string): SourceLine {
-  const [, name = '', file = '', line = '0'] = /^(.*?)(?:@([^@]*):(\d+))?$/.exec(text) ?? [];
+  const [, name = '', file = '', line = '0'] = /^(.*?)(?:@([^@]*):(\d+))?$/s.exec(text) ?? [];
   return { name, systemName: name, file, line: Number(line), startLine: 0 };
 }
 

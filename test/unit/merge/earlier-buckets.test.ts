@@ -2,9 +2,9 @@ import type { Profile } from 'pprof-format';
 import { describe, expect, it } from 'vitest';
 import { cProfile } from '../../../src/merge/c-profile.js';
 import { earlierBuckets } from '../../../src/merge/earlier-buckets.js';
-import type { Segment } from '../../../src/native-binding.js';
+import type { Segment, SegmentBucket } from '../../../src/native-binding.js';
 import { readProfile } from '../../support/read-profile.js';
-import { type BucketTable, symbolizedSegment } from '../../support/segment-fixture.js';
+import { type BucketTable, bucket as segmentBucket, symbolizedSegment } from '../../support/segment-fixture.js';
 
 const KEPT = ['keep@a.c:3', 'main@a.c:9'];
 const LEAKED = ['leak@a.c:5', 'main@a.c:9'];
@@ -61,6 +61,25 @@ describe('a C profile since an earlier reading', () => {
     expect(changes(after.segment)).toEqual([]);
     expect(changes(before.segment)).toMatchObject([{ values: [0, 1009, 0, 1009] }]);
   });
+});
+
+it.each<[string, Partial<SegmentBucket>, Partial<SegmentBucket>]>([
+  ['kind', { kind: 1 }, { kind: 2 }],
+  ['sizes', { sizeClass: 11 }, { sizeClass: 13 }],
+  ['whole and cut stacks', { truncated: false }, { truncated: true }],
+  ['callers in Go and out of reach', { goUnreachable: false }, { goUnreachable: true }],
+  ['code', { frames: BigUint64Array.of(3n, 5n) }, { frames: BigUint64Array.of(3n, 7n) }],
+  ['callers', { frames: BigUint64Array.of(3n) }, { frames: BigUint64Array.of(3n, 5n) }],
+  ['libraries at one place', { frameModules: Uint16Array.of(1, 2) }, { frameModules: Uint16Array.of(1, 3) }],
+])('buckets of different %s are not taken for each other', (_, one, other) => {
+  const same = { frames: BigUint64Array.of(3n, 5n), frameModules: Uint16Array.of(1, 2) };
+  const buckets = [segmentBucket({ ...same, ...one }), segmentBucket({ ...same, ...other })];
+  const { segment } = symbolizedSegment({ buckets: [] });
+  for (const [first, second] of [buckets, [...buckets].reverse()] as const) {
+    const later = { ...segment, buckets: [first, second] as SegmentBucket[] };
+    // The first one was filled after the other.
+    expect([...earlierBuckets(later, { ...segment, buckets: [second] as SegmentBucket[] }).keys()]).toEqual([second]);
+  }
 });
 
 it('two readings of different segments have no difference', () => {

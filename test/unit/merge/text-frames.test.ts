@@ -44,6 +44,11 @@ describe('frames', () => {
     ]);
   });
 
+  test('of a function that was inlined into itself are two, each with its place', () => {
+    const { stacks } = framesOf([['walk@/src/a.c:7 < walk@/src/a.c:11']]);
+    expect(stacks[0]?.map(({ place }) => place)).toEqual(['/src/a.c:7', '/src/a.c:11']);
+  });
+
   test('of a library that came where another had been have addresses of their own', () => {
     const second = { ...LIBRARY, id: 3, path: '/usr/lib/libother.so', buildId: 'cc03' };
     const segment = symbolizedSegment({
