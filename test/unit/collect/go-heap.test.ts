@@ -1,7 +1,7 @@
 import dns, { type LookupAddress } from 'node:dns';
 import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -168,6 +168,22 @@ describe('fetchGoHeap from a service', () => {
     expect(await refusing({ 'Content-Type': 'text/plain' }, 'bad')).toEqual(page);
   });
 
+  it('listens to no refusal without end, and keeps no connection for one', async () => {
+    for (const headers of [{ 'Content-Type': 'text/plain', 'X-Go-Pprof': '1' }, { 'Content-Type': 'text/html' }]) {
+      let closed: Promise<unknown> = Promise.resolve();
+      const { url } = await answering((_, response) => {
+        closed = once(response, 'close');
+        const more = (): void => {
+          if (!response.destroyed) response.write('x'.repeat(1000), more);
+        };
+        response.writeHead(503, headers);
+        more();
+      });
+      await expect(fetchText(url)).rejects.toThrow(/: the server answered 503 Service Unavailable/);
+      await closed;
+    }
+  });
+
   it.each([
     [404, /answered 404 Not Found$/, /import _ "net\/http\/pprof"/],
     [401, /answered 401 Unauthorized$/, /credentials/],
@@ -300,6 +316,21 @@ describe('where the service is', () => {
     await expect(fetchText(`http://host:${port}`)).rejects.toEqual(failing(/: connection refused$/, /listening/));
   });
 
+  it('may be one that is slower than a connection may take', async () => {
+    const idle: (() => void)[] = [];
+    const setTimeout = vi.spyOn(Socket.prototype, 'setTimeout').mockImplementation(function (this: Socket, ms, act) {
+      if (ms === LIMITS.connectMs && act !== undefined) idle.push(act);
+      return this;
+    });
+    const { url } = await answering((_, response) => {
+      for (const act of idle) act();
+      setImmediate(() => response.end('heap'));
+    });
+    expect((await fetchText(url)).bytes).toEqual(Buffer.from('heap'));
+    expect(idle).toHaveLength(1);
+    setTimeout.mockRestore();
+  });
+
   it('may be nowhere', async () => {
     vi.spyOn(dns, 'lookup').mockImplementation((() => {}) as unknown as typeof dns.lookup);
     await expect(fetchGoHeap(source('http://host'), { ...LIMITS, connectMs: 50 })).rejects.toEqual(
@@ -354,6 +385,17 @@ describe('a redirection', () => {
     const { url, requests } = await redirecting(() => '../../end', status);
     expect(await fetchText(url)).toMatchObject({ name: `${url}/debug/pprof/heap`, bytes: Buffer.from('heap') });
     expect(requests).toEqual(['/debug/pprof/heap', '/end']);
+  });
+
+  it('leaves no connection behind', async () => {
+    let closed: Promise<unknown> = Promise.resolve();
+    const { url } = await answering(({ url: path }, response) => {
+      if (path === '/end') return void response.end('heap');
+      closed = once(response, 'close');
+      response.writeHead(302, { location: '/end' }).write('a page that has no end');
+    });
+    await fetchText(url);
+    await closed;
   });
 
   it('of the same server gets the credentials', async () => {

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import type { RequestListener } from 'node:http';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { Upstream } from '../../../src/collect/upstream.js';
@@ -52,12 +53,12 @@ describe('parseIndex', () => {
 });
 
 describe('fetchUpstreamIndex', () => {
-  const fetchFrom = async (answer: RequestListener) => {
+  const fetchFrom = async (answer: RequestListener, timeoutMs = 10_000) => {
     const server = await serve(answer);
     onTestFinished(() => server.close());
     return {
       server,
-      listed: await fetchUpstreamIndex(new Upstream(server.url), 10_000).catch((error: Error) => error.message),
+      listed: await fetchUpstreamIndex(new Upstream(server.url), timeoutMs).catch((error: Error) => error.message),
     };
   };
 
@@ -88,5 +89,22 @@ describe('fetchUpstreamIndex', () => {
   ])('says why when the page %s', async (_, answer, why) => {
     const { listed } = await fetchFrom(answer);
     expect(listed).toEqual(expect.stringMatching(why));
+  });
+
+  it.each<[string, RequestListener]>([
+    ['does not come', () => {}],
+    ['comes in part', (_, response) => void response.write('<html>')],
+  ])('waits no longer than it is to for a page that %s', async (_, answer) => {
+    expect((await fetchFrom(answer, 50)).listed).toBe('its index page: not there within 0.05 seconds');
+  });
+
+  it('keeps no connection for a page that it does not take', async () => {
+    let closed: Promise<unknown> = Promise.resolve();
+    const { listed } = await fetchFrom((_, response) => {
+      closed = once(response, 'close');
+      response.writeHead(503).write('a page that has no end');
+    });
+    expect(listed).toMatch(/503 Service Unavailable$/);
+    await closed;
   });
 });

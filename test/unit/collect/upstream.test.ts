@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { Upstream } from '../../../src/collect/upstream.js';
 import { CgoprofError } from '../../../src/errors.js';
 import { serve, type TestServer } from '../../support/http-server.js';
@@ -28,6 +28,37 @@ it.each([
   await upstream.heap({ gc: false });
   (await upstream.open('block', { method: 'GET', search: '?debug=1' }, ONE_QUESTION)).resume();
   expect(service.requests).toEqual([`${base}heap`, `${base}block?debug=1`]);
+});
+
+it.each([
+  ['example.org/a b', 'example.org/a%20b'],
+  ['https:elsewhere.example', 'https%3Aelsewhere.example'],
+  ['pools;v=1', 'pools%3Bv%3D1'],
+])('a page called %s is one below /debug/pprof/', async (name, path) => {
+  const upstream = new Upstream(service.url);
+  (await upstream.open(name, { method: 'GET', search: '' }, ONE_QUESTION)).resume();
+  expect(service.requests).toEqual([`/debug/pprof/${path}`]);
+  expect(upstream.nameOf(name)).toBe(`${service.url}/debug/pprof/${path}`);
+});
+
+it.each(['..', '../../secret', '/secret', 'a//b', 'a?gc=1', 'a%2fb'])('no page is called %s', async (name) => {
+  const asked = new Upstream(service.url).open(name, { method: 'GET', search: '' }, ONE_QUESTION);
+  await expect(asked).rejects.toThrow(`${name}: not a profile’s name`);
+  expect(service.requests).toEqual([]);
+});
+
+describe('a redirection to another port of the same host is not followed', () => {
+  it.each<[string, (upstream: Upstream) => Promise<unknown>]>([
+    ['heap', (upstream) => upstream.heap({ gc: false })],
+    ['read', (upstream) => upstream.read('heap', '?debug=1', 100)],
+    ['open', async (upstream) => (await upstream.open('', { method: 'GET', search: '' }, ONE_QUESTION)).statusCode],
+  ])('%s', async (_, ask) => {
+    const away = await serve((_, response) => response.writeHead(302, { Location: service.url }).end());
+    onTestFinished(() => away.close());
+    const answered = ask(new Upstream(away.url)).catch((error: Error) => error.message);
+    expect(`${await answered}`).toMatch(/^302$|: the server answered 302 Found$/);
+    expect([away.requests.length, service.requests]).toEqual([1, []]);
+  });
 });
 
 describe('one that may not be asked any more', () => {
