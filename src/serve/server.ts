@@ -89,7 +89,7 @@ function whatThereIs(targets: readonly ServedTarget[]): string {
 }
 
 /** Requests of one connection that wait for their answers: who sends more at once wants to be in the way. */
-const MAX_PIPELINED = 32;
+export const MAX_PIPELINED = 32;
 
 /** Defects of ours that are told, by their words: each once, since requests are many. */
 const MAX_TOLD = 100;
