@@ -74,6 +74,34 @@ describe('processes that run one executable of two', () => {
     expect(find('api')).toEqual([]);
   });
 
+  it('are found by a command line without a path, of which the pattern has a space', () => {
+    world.write('proc/11/cmdline', 'api\0serve\0');
+    expect(find('api serve')).toEqual([11]);
+    expect(find('a?i *')).toEqual([11]);
+  });
+
+  it('are compared by the first 16,384 characters of their command line', () => {
+    world.write('proc/11/cmdline', `api\0${'x'.repeat(20_000)}end`);
+    expect(find(`api ${'x'.repeat(16_384 - 'api '.length)}`)).toEqual([11]);
+    expect(find('api *end')).toEqual([]);
+  });
+
+  it('are not the one that looks, whose command line holds the pattern', () => {
+    runs(process.pid, program);
+    expect(find(program)).toEqual([10]);
+    expect(find('*my api*')).toEqual([10, 11]);
+  });
+
+  it('are no threads of the kernel, whatever those are called', () => {
+    world.process(12, { flags: 0x200000 });
+    world.write('proc/12/comm', 'kworker/1:2\n');
+    world.process(13);
+    world.write('proc/13/comm', 'kworker/1:2\n');
+    expect(find('kworker/*')).toEqual([13]);
+    expect(find('Kworker/*')).toEqual([]);
+    expect(findByPattern(world.procRoot, 'Kworker/*').alike).toEqual(['kworker/1:2']);
+  });
+
   it('are told of where only upper and lower case differ', () => {
     const alike = (pattern: string) => findByPattern(world.procRoot, pattern).alike;
     expect(find('MY?Api')).toEqual([]);
