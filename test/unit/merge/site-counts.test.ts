@@ -1,3 +1,4 @@
+import type { Profile } from 'pprof-format';
 import { expect, it } from 'vitest';
 import { scaleHeapSample } from '../../../src/merge/scale-heap-sample.js';
 import { cSiteCounts, goSiteCounts } from '../../../src/merge/site-counts.js';
@@ -87,4 +88,10 @@ it('what Go has freed is listed in its profile for ever, and holds nothing', () 
     allocated: { objects: 10, bytes: 2n ** 60n + 3152n },
     inUse: { objects: 1, bytes: 1024 },
   });
+});
+
+it('stacks of Go are told apart by each of their locations', () => {
+  const stacks = [[1, 23], [12, 3], [123]];
+  const sample = stacks.map((locationId) => ({ locationId, value: [1, 8, 1, 8], label: [] }));
+  expect(goSiteCounts({ sample } as unknown as Profile).sites).toBe(3);
 });
