@@ -2,6 +2,8 @@ import { afterEach, expect, it, vi } from 'vitest';
 import type { FollowedSegment } from '../../../src/collect/followed-target.js';
 import type { Upstream } from '../../../src/collect/upstream.js';
 import { GoOrigin } from '../../../src/serve/go-origin.js';
+import { goProfile } from '../../support/go-profile-fixture.js';
+import { symbolizedSegment } from '../../support/segment-fixture.js';
 
 const asked = vi.hoisted(() => ({ answers: [] as (Uint8Array | undefined)[], count: 0 }));
 vi.mock('../../../src/collect/upstream-command-line.js', () => ({
@@ -26,4 +28,16 @@ it('asks for the command line again after a while, where it got none, and not on
   vi.advanceTimersByTime(3_600_000);
   expect(await origin.ask(target)).toBe(note);
   expect(asked.count).toBe(2);
+});
+
+it('says nothing of a process by what was a profile of the one before', async () => {
+  Object.assign(asked, { answers: [], count: 0 });
+  const [before, next] = [4711, 4712].map((livePid) => ({ found: {}, livePid }) as FollowedSegment);
+  if (before === undefined || next === undefined) throw new Error('no targets');
+  const origin = new GoOrigin({ procRoot: '/proc' } as never, {} as Upstream);
+  const mappings = [{ start: 1n, limit: 2n, offset: 0n, file: '/srv/other', buildId: 'ffff' }];
+  origin.see(before, goProfile({ samples: [], mappings }));
+  const { segment } = symbolizedSegment({ buckets: [] });
+  expect(await origin.note(before, segment)).toMatch(/of another program or build/);
+  expect(await origin.note(next, segment)).toBeUndefined();
 });

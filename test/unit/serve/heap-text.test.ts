@@ -116,6 +116,16 @@ test('whoever asks meanwhile gets the same one, and the next one a new one; C is
   expect(order).toEqual(['C after 1', 'C after 2']);
 });
 
+test('whoever has Go collect first has a text of their own', async () => {
+  const { upstream, requests, release } = await service();
+  const { get, asked } = await listening(fakeTarget({ upstream }));
+  const answers = [get('/heap?debug=1'), get('/heap?debug=1&gc=1'), get('/heap?debug=1&gc=1')];
+  await until(() => asked.length === 3);
+  release();
+  for (const answer of answers) expect((await answer).status).toBe(200);
+  expect([...requests].sort()).toEqual(['/debug/pprof/heap?debug=1', '/debug/pprof/heap?gc=1&debug=1']);
+});
+
 test('what is not a text of Go’s is an error', async () => {
   const other = await service('<html>');
   other.release();

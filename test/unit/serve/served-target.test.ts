@@ -3,13 +3,15 @@ import { Profile } from 'pprof-format';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { FollowedSegment, FollowedTarget } from '../../../src/collect/followed-target.js';
 import type { GoHeapBytes } from '../../../src/collect/go-heap.js';
-import { Upstream } from '../../../src/collect/upstream.js';
+import { type HeapQuery, Upstream } from '../../../src/collect/upstream.js';
 import { CgoprofError } from '../../../src/errors.js';
+import type { DefaultType } from '../../../src/serve/encode-profile.js';
 import { ServedTarget, type Snapshot } from '../../../src/serve/served-target.js';
 import { Turns } from '../../../src/serve/turns.js';
 import { FakeWorld } from '../../support/fake-world.js';
 import { goProfile } from '../../support/go-profile-fixture.js';
 import { serve } from '../../support/http-server.js';
+import { bucket, MAIN, sourceLine } from '../../support/segment-fixture.js';
 
 let world: FakeWorld;
 let target: ServedTarget;
@@ -21,6 +23,8 @@ let missing: CgoprofError | undefined;
 let answer: () => Promise<GoHeapBytes>;
 let asked: number;
 let turns: Turns;
+/** Whose symbols were kept. */
+let kept: string[];
 
 beforeEach(() => {
   world = new FakeWorld();
@@ -28,6 +32,7 @@ beforeEach(() => {
   missing = undefined;
   answer = async () => heap(7919);
   asked = 0;
+  kept = [];
   const upstream = {
     heap: () => {
       asked += 1;
@@ -45,7 +50,7 @@ function targetWith(upstream: Upstream | undefined): ServedTarget {
     followed: { current: standing } as FollowedTarget,
     upstream,
     showPlumbing: false,
-    symbols: { load: async () => new Map(), store: async () => {} },
+    symbols: { load: async () => new Map(), store: async (key) => void kept.push(key) },
     turns,
   });
 }
@@ -273,6 +278,17 @@ describe('turns', () => {
     expect(await targetWith(undefined).snapshot({ gc: false })).toMatchObject({ notes: [NOT_ASKED] });
   });
 
+  it.each<[string, (full: ServedTarget) => Promise<unknown>]>([
+    ['a snapshot', (full) => full.snapshot({ gc: false })],
+    ['a C side', (full) => full.cPart()],
+    ['a C side read anew', (full) => full.newCPart()],
+    ['what changed', (full) => full.cChanges(current, full.segment(current), full.segment(current))],
+  ])('are for %s', async (_, begin) => {
+    turns = new Turns({ atOnce: 1, maxWaitMs: 1 });
+    void turns.take(() => new Promise(() => {}));
+    await expect(begin(targetWith(undefined))).rejects.toMatchObject({ status: 503 });
+  });
+
   it('are for encoding as well', async () => {
     const snapshot = await take();
     const encoded = await whileWaitingForATurn(
@@ -283,10 +299,53 @@ describe('turns', () => {
   });
 });
 
-it('snapshots that are under way are shared', async () => {
-  const [one, other] = await Promise.all([take(), take()]);
-  expect(other).toBe(one);
-  expect(asked).toBe(1);
+describe('what is under way', () => {
+  it('is shared by all who ask for the same', async () => {
+    const [one, other] = await Promise.all([take(), take()]);
+    expect(other).toBe(one);
+    expect(asked).toBe(1);
+    const [c, sameC] = await Promise.all([target.cPart(), target.cPart()]);
+    expect(sameC).toBe(c);
+  });
+
+  it('is not shared by who has Go collect first and who does not', async () => {
+    const upstream = { heap: async ({ gc }: HeapQuery) => heap(gc ? 104_729 : 7919) } as unknown as Upstream;
+    const served = targetWith(upstream);
+    const snapshots = await Promise.all([false, true].map((gc) => served.snapshot({ gc })));
+    expect(snapshots.map(goBytes)).toEqual([[7919], [104_729]]);
+  });
+});
+
+it('viewers of one snapshot have what each of them shows first', async () => {
+  const snapshot = await take();
+  const shownFirst = async (type: DefaultType) => {
+    const { defaultSampleType, stringTable } = Profile.decode(gunzipSync(await snapshot.encoded(type)));
+    return stringTable.strings[Number(defaultSampleType)];
+  };
+  expect([await shownFirst(''), await shownFirst('alloc_space'), await shownFirst('')]).toEqual([
+    '',
+    'alloc_space',
+    '',
+  ]);
+});
+
+it('names of addresses that a client has thought up are not kept, those of stacks are', async () => {
+  current = ended(current);
+  const { path, found } = current;
+  const frames = { frames: BigUint64Array.of(MAIN.textStart + 16n), frameModules: Uint16Array.of(MAIN.id) };
+  const modules = [{ ...MAIN, path: world.write('srv/app', '') }];
+  world.segments.set(path, { header: found.header, modules, buckets: [bucket(frames)] });
+  vi.spyOn(world.native, 'symbolizeModule').mockImplementation(async () => ({
+    lines: [[sourceLine('leak@/src/leak.c:7')]],
+    isGo: new Uint8Array(1),
+    file: '',
+    warning: '',
+  }));
+  const names = await target.namesFor(current, target.segment(current));
+  expect([...(names.locations.get(MAIN.id)?.values() ?? [])]).toMatchObject([{ lines: [{ name: 'leak' }] }]);
+  expect(kept).toEqual([]);
+  await target.symbolized(current);
+  expect(kept).toEqual([`build-id ${MAIN.buildId}`]);
 });
 
 it('a Go side that cannot be had is an error while the process lives', async () => {
