@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { get as httpGet, type IncomingMessage, type RequestListener } from 'node:http';
+import { gzipSync } from 'node:zlib';
 import { expect, onTestFinished, test } from 'vitest';
 import { Upstream } from '../../../src/collect/upstream.js';
 import { Exchange } from '../../../src/serve/exchange.js';
@@ -60,6 +61,14 @@ test('status, body and what the headers say of it are the service’s; the heade
     },
   });
   expect(requests).toEqual(['/debug/pprof/example.org/a%20b?debug=1&x=%2F']);
+});
+
+test('an answer that the service has compressed stays so, and says it', async () => {
+  const { url } = await passing((_, response) => {
+    response.writeHead(200, { 'Content-Encoding': 'gzip' }).end(gzipSync('7919 bytes\n'));
+  });
+  const response = await fetch(url);
+  expect([response.headers.get('content-encoding'), await response.text()]).toEqual(['gzip', '7919 bytes\n']);
 });
 
 test('HEAD is asked as HEAD', async () => {

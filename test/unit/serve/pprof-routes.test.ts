@@ -1,24 +1,50 @@
 // What net/http/pprof answers itself is compared in test/e2e/serve-protocol.test.ts; here is what has no service to compare.
+import { gunzipSync } from 'node:zlib';
+import { Profile } from 'pprof-format';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import type { FollowedSegment } from '../../../src/collect/followed-target.js';
+import type { FollowedSegment, FollowedTarget } from '../../../src/collect/followed-target.js';
 import { Upstream } from '../../../src/collect/upstream.js';
 import { CgoprofError } from '../../../src/errors.js';
 import { Exchange } from '../../../src/serve/exchange.js';
 import { answerPprof, answerWithoutSlash } from '../../../src/serve/pprof-routes.js';
-import type { ServedTarget } from '../../../src/serve/served-target.js';
+import { ServedTarget } from '../../../src/serve/served-target.js';
+import { Turns } from '../../../src/serve/turns.js';
+import { FakeWorld } from '../../support/fake-world.js';
 import { serve } from '../../support/http-server.js';
+import { until } from '../../support/service.js';
 
 /** A target of which only that much is there. */
 function target(parts: Partial<ServedTarget> = {}): ServedTarget {
   return parts as ServedTarget;
 }
 
+/** A target whose process lives. */
+function living(): ServedTarget {
+  const world = new FakeWorld();
+  onTestFinished(() => world.remove());
+  const path = world.segment('10-1.seg');
+  const found = { path, header: world.native.readSegmentHeader(path), livePid: 10 };
+  const current = { found, path, livePid: 10, end: undefined };
+  return new ServedTarget(world.context(), world.native, {
+    name: 'api',
+    followed: { current: () => current } as unknown as FollowedTarget,
+    upstream: undefined,
+    showPlumbing: false,
+    symbols: { load: async () => new Map(), store: async () => {} },
+    turns: new Turns(),
+  });
+}
+
+/** So many that, as in Go, they are over at once. */
+const OVER_AT_ONCE = 2n ** 62n;
+
 /** Answers one request below /debug/pprof/. */
-async function ask(path: string, served: ServedTarget, init: RequestInit = {}): Promise<Response> {
+async function ask(path: string, served: ServedTarget, init: RequestInit = {}, over = () => {}): Promise<Response> {
   const server = await serve((request, response) => {
     const url = new URL(`http://localhost${request.url}`);
     const exchange = new Exchange(request, response, url, url.pathname);
-    answerPprof(exchange, served, url.pathname.slice(1), [served]).catch((error: unknown) => exchange.fail(error));
+    const answered = answerPprof(exchange, served, url.pathname.slice(1), [served]);
+    answered.catch((error: unknown) => exchange.fail(error)).finally(over);
   });
   onTestFinished(() => server.close());
   return fetch(`${server.url}/${path}`, init);
@@ -49,6 +75,38 @@ test('of a process that has ended nothing changes any more', async () => {
     503,
     'cgoprof: api: its process has ended at 2026-11-22T03:06:00.000Z: nothing changes any more\n',
   ]);
+});
+
+test.each([
+  ['heap', ''],
+  ['allocs', 'alloc_space'],
+])('what changes is %s, as viewers show it', async (name, type) => {
+  const response = await ask(`${name}?seconds=${OVER_AT_ONCE}`, living());
+  expect(response.headers.get('content-disposition')).toBe(`attachment; filename="${name}-delta"`);
+  const { defaultSampleType, stringTable } = Profile.decode(gunzipSync(Buffer.from(await response.arrayBuffer())));
+  expect(stringTable.strings[Number(defaultSampleType)]).toBe(type);
+});
+
+test('of all who wait for changes no more than sixteen do at once, and who leaves makes room', async () => {
+  const served = living();
+  const begun = vi.spyOn(served, 'segment');
+  const leaving = new AbortController();
+  let over = 0;
+  const wait = () =>
+    ask('heap?seconds=3600', served, { signal: leaving.signal }, () => {
+      over += 1;
+    }).catch(() => undefined);
+  const waiting = Array.from({ length: 16 }, wait);
+  await until(() => begun.mock.calls.length === 16);
+  const refused = await ask('heap?seconds=3600', served);
+  expect([refused.status, await refused.text()]).toEqual([
+    503,
+    'cgoprof: 16 profiles over some seconds are being taken already\n',
+  ]);
+  leaving.abort();
+  await Promise.all(waiting);
+  await until(() => over === 16);
+  expect((await ask(`heap?seconds=${OVER_AT_ONCE}`, served)).status).toBe(200);
 });
 
 test.each(['heap/', 'a%2f..%2f..%2fsecret', 'a%2f', '%2fa', 'a%252fb', 'x%5c..%5cy', 'a%3fb', 'a%0ab', 'goroutine%2f'])(
