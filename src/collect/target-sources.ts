@@ -46,7 +46,8 @@ function pidSource(context: Context, native: NativeBinding, pid: number): Target
       return undefined;
     }
     const next = pidCandidate(context, native, pid);
-    return isAnother(ended, next) ? next : undefined;
+    // It may be the same segment: of a program that was executed right before it was found.
+    return next.found.livePid === undefined ? undefined : next;
   };
 }
 
@@ -54,10 +55,6 @@ function pidCandidate(context: Context, native: NativeBinding, pid: number): Can
   const stat = readLivingStat(context.procRoot, pid);
   const found = resolveTarget(context, native, `${pid}`);
   return { found, stat: found.livePid === undefined ? undefined : stat };
-}
-
-function isAnother(ended: FoundSegment, { found }: Candidate): boolean {
-  return found.livePid !== undefined && found.header.createdUnixNs !== ended.header.createdUnixNs;
 }
 
 /** @throws CgoprofError */
@@ -75,16 +72,18 @@ function patternSource(context: Context, native: NativeBinding, pattern: string)
   return (ended) => {
     const { pids, alike } = findByPattern(context.procRoot, pattern);
     const { candidates, refusals } = profiledProcesses(context, native, pids);
-    const others = candidates.filter((one) => ended === undefined || isAnother(ended, one));
-    const [newest] = newestFirst(others.map(({ found }) => found));
+    const [newest] = newestFirst(candidates.map(({ found }) => found));
     if (newest === undefined) {
       if (ended !== undefined) return undefined;
       throw notYet(pattern, alike, refusals);
     }
-    if (others.length > 1) {
-      say(context, `${pattern}: ${others.length} profiled processes match; taking the newest, pid ${newest.livePid}`);
+    if (candidates.length > 1) {
+      say(
+        context,
+        `${pattern}: ${candidates.length} profiled processes match; taking the newest, pid ${newest.livePid}`,
+      );
     }
-    return others.find(({ found }) => found === newest);
+    return candidates.find(({ found }) => found === newest);
   };
 }
 
