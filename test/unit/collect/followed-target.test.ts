@@ -1,5 +1,6 @@
-import { readdirSync, readlinkSync, rmSync, symlinkSync } from 'node:fs';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { execFileSync, spawn } from 'node:child_process';
+import { existsSync, readdirSync, readlinkSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { endNote, FollowedTarget } from '../../../src/collect/followed-target.js';
 import type { TargetKind } from '../../../src/collect/target-name.js';
 import { NoProcessYet, targetSource } from '../../../src/collect/target-sources.js';
@@ -127,6 +128,14 @@ describe('a pid', () => {
     expect(target.current().end?.how).toBe(how);
   });
 
+  it('that has given its memory back is ending, and has not executed another program', () => {
+    profiled(10, 'api');
+    const target = follow('10', 'pid');
+    target.current();
+    world.process(10, { code: 0, maps: '' });
+    expect(target.current().end).toEqual({ at: new Date('2026-11-22T03:06:00Z'), how: 'died' });
+  });
+
   it('that executes another program has ended, and is followed into the next program that is profiled', () => {
     const before = profiled(10, 'api', { code: 4096 });
     const target = follow('10', 'pid');
@@ -172,6 +181,21 @@ describe('a name', () => {
     later(1);
     expect(target.current()).toMatchObject({ livePid: 10 });
     expect(world.err).toBe('cgoprof: api: pid 10 is served now\n');
+  });
+
+  it('is looked for a twentieth of the time at most, where a look takes long', () => {
+    const looks: number[] = [];
+    const slow = () => {
+      looks.push(performance.now());
+      later(0.5);
+      throw new NoProcessYet({ what: 'api', why: 'no such process runs' });
+    };
+    followed = new FollowedTarget(world.context(), world.native, 'api', slow);
+    for (let asked = 0; asked < 250; asked++) {
+      expect(() => followed?.current()).toThrow(NoProcessYet);
+      later(0.1);
+    }
+    expect(looks.map((at) => at - (looks[0] ?? 0))).toEqual([0, 10_000, 20_000]);
   });
 
   it('that differs from a program that runs in case alone is said to', () => {
@@ -241,14 +265,16 @@ describe('a name', () => {
 
   it('is not a child that is still its parent, with the segment of that', () => {
     const path = profiled(10, 'api');
-    const line = PRELOADED + mapsLine(path, 5);
-    world.process(11, { maps: line, parent: 10 });
+    world.process(11, { maps: PRELOADED + mapsLine(path, statSync(path).ino), parent: 10 });
+    world.segments.set(`${world.procRoot}/11/root${path}`, world.segments.get(path) as never);
     symlinkSync('/srv/api', `${world.procRoot}/11/exe`);
     const target = follow('api', 'pattern');
     expect(target.current().livePid).toBe(10);
+    expect(world.err).toBe(''); // Nor one of two that match.
     end(10);
     later(2);
     expect(target.current()).toMatchObject({ livePid: undefined, end: { how: 'died' } });
+    expect(() => follow('api', 'pattern').current()).toThrow(NoProcessYet);
   });
 
   it('of processes that are not profiled says why', () => {
@@ -297,5 +323,17 @@ describe('a segment file', () => {
     );
     expect(() => target.current()).toThrow(`${path}: was replaced while it was looked at`);
     expect(heldSegments()).toEqual([]);
+  });
+
+  it('in the place of which a FIFO has come is not waited for', () => {
+    const path = world.segment('10-1.seg');
+    rmSync(path);
+    execFileSync('mkfifo', [path]);
+    // Who waited would wait for a writer: one that comes late, lest the test wait for ever.
+    const late = world.path('late');
+    const writer = spawn('sh', ['-c', 'sleep 10; : >"$0"; : >"$1"', late, path], { detached: true });
+    onTestFinished(() => void process.kill(-(writer.pid ?? 0)));
+    follow(path, 'file').current();
+    expect(existsSync(late)).toBe(false);
   });
 });
