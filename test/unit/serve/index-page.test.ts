@@ -112,6 +112,9 @@ it('several targets lead to each other', () => {
   const page = indexPage({ ...VIEW, targets: ['api', 'worker.2'] });
   expect(page).toContain('<li><a href="/p/worker.2/debug/pprof/">worker.2</a></li>');
   expect(page).not.toContain('/p/api/');
+  expect(indexPage({ ...VIEW, targets: ['api', 'a b?/<c>'] })).toContain(
+    '<li><a href="/p/a%20b%3F%2F%3Cc%3E/debug/pprof/">a b?/&lt;c&gt;</a></li>',
+  );
   expect(indexPage({ ...VIEW, target: 'a b', targets: ['api', 'a b'] })).toContain(
     '<a href="/?target=a%20b">Live view</a>',
   );
@@ -126,6 +129,14 @@ it('what was there before an attach is of no site, and is in the sum', () => {
   expect(cells(page, 'C')).toBe('|1||3146752 (3 MiB)||1|');
   expect(page).toContain('Of C’s bytes 3 MiB were in use before cgoprof was attached');
   expect(page).toContain('<p class="note">pid 4321: attached at some time</p>');
+});
+
+it('of a side that is not profiled the page says so', () => {
+  const { c, go } = VIEW;
+  if ('missing' in c || 'missing' in go) throw new Error('no sides');
+  const page = indexPage({ ...VIEW, c: { ...c, header: segmentHeader({ sampleRate: 0 }) }, go: { ...go, rate: 0 } });
+  expect(page).toContain('C’s profiling is switched off.');
+  expect(page).toContain('Go’s profiling is switched off.');
 });
 
 it('of a process that has ended the page says when its Go side was fetched, and has nothing collect', () => {
@@ -154,6 +165,15 @@ describe('answerIndex', () => {
     const mappings = [{ start: 1n, limit: 2n, offset: 0n, file: '/srv/other', buildId: 'ffff' }];
     fake.goAnswer = async () => ({ ...GO_PART, profile: goProfile({ samples: [], mappings }) });
     expect(await pageOf(fake)).toContain('<p class="note">the Go profile is of another program or build (/srv/other)');
+  });
+
+  it('says what is to be known of the C side', async () => {
+    const fake = new FakeTarget();
+    fake.header = { attachments: 1, attachedUnixNs: 1_700_000_000_000_000_000n };
+    fake.counters = { missedFrees: 31 };
+    const page = await pageOf(fake);
+    expect(page).toContain('<p class="note">pid 4321: attached at 2023-11-14T22:13:20');
+    expect(page).toContain('<p class="note">pid 4321: blocks whose free was not seen: 31</p>');
   });
 
   it('says of a process that has ended once that it has, and asks nobody', async () => {

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import type { RequestListener } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { afterEach, expect, test, vi } from 'vitest';
@@ -24,8 +25,9 @@ const hex = (address: bigint) => `0x${address.toString(16)}`;
 type Known = ReadonlyMap<bigint, ResolvedLocation>;
 
 /** A target with one stack, of `leak` at LEAK. */
-function targetOf(known: Known, upstream?: Upstream): ServedTarget {
-  const symbolized = symbolizedSegment({ buckets: [{ allocs: 1, allocBytes: 7, stack: ['leak@/src/leak.c:7'] }] });
+function targetOf(known: Known, upstream?: Upstream, modules = [MAIN, LIBRARY]): ServedTarget {
+  const buckets = [{ allocs: 1, allocBytes: 7, stack: ['leak@/src/leak.c:7'] }];
+  const symbolized = symbolizedSegment({ buckets, modules });
   const part = { target: {}, symbolized, c: cProfile(symbolized, { showPlumbing: false }) };
   const namesFor = async (_: unknown, segment: Segment) => {
     const locations = new Map<number, Map<bigint, ResolvedLocation>>();
@@ -114,6 +116,14 @@ test('what is in no stack is looked for in the modules', async () => {
   expect(text).toBe(lines(`${hex(go)} main.f[...]`, `${hex(c)} inner`, `${hex(unknown)} [libleak.so.1+0x1200]`));
 });
 
+test('a module’s code ends where it says, and where two had their place the one that came last has it', async () => {
+  const second = { ...LIBRARY, id: 3, path: '/usr/lib/libother.so', textEnd: LIBRARY.textEnd - 0x1000n };
+  const target = targetOf(new Map(), undefined, [MAIN, LIBRARY, second]);
+  const [last, first, none] = [second.textEnd - 1n, second.textEnd, LIBRARY.textEnd];
+  const { text } = await ask(target, `?${[last, first, none].map(hex).join('+')}`);
+  expect(text).toBe(lines(`${hex(last)} [libother.so+0x6fff]`, `${hex(first)} [libleak.so.1+0x7000]`));
+});
+
 test('what may be Go’s, and is not found, is asked of the service; what lies nowhere is not', async () => {
   const wrapper = MAIN.textStart + 0x2000n;
   const known: Known = new Map([[wrapper, { lines: [], isGo: true }]]);
@@ -176,6 +186,16 @@ test('a question too long is refused, and a long one answered', async () => {
   expect([longer.status, longer.text]).toEqual([413, 'cgoprof: symbol: more than 2097152 bytes of addresses\n']);
 });
 
+test('a question too long is answered before all of it has come', async () => {
+  let answer = '';
+  const size = 2 ** 22;
+  const head = `POST /debug/pprof/symbol HTTP/1.1\r\nHost: a\r\nContent-Length: ${size}\r\n\r\n`;
+  const socket = client(await listening(targetOf(new Map())), head + '1'.repeat(size - 1));
+  socket.on('data', (bytes) => (answer += String(bytes)));
+  await until(() => answer.includes('bytes of addresses') || socket.destroyed);
+  expect(answer).toMatch(/^HTTP\/1\.1 413 .*cgoprof: symbol: more than 2097152 bytes of addresses\n$/s);
+});
+
 test('an answer too long is refused: a name may be long, and be asked for again and again', async () => {
   const address = LIBRARY.textStart + 0x100n;
   const known: Known = new Map([[address, { lines: [{ ...sourceLine(''), name: 'x'.repeat(2 ** 20) }], isGo: false }]]);
@@ -236,6 +256,72 @@ test('no more than eight bodies are held until they are answered; queries are an
   letGo();
   expect((await Promise.all(held)).map(({ status }) => status)).toEqual(Array.from({ length: 8 }, () => 200));
   expect((await post(other)).status).toBe(200);
+});
+
+test('no more than eight questions in queries are answered at once', async () => {
+  const target = targetOf(new Map());
+  const part = await target.cPart();
+  let letGo = () => {};
+  const stuck = new Promise<void>((resolve) => (letGo = resolve));
+  let begun = 0;
+  const cPart = async () => {
+    begun += 1;
+    await stuck;
+    return part;
+  };
+  const server = await serveHttp(answering(Object.assign(target, { cPart })));
+  closers.push(() => server.close());
+  const answers = Array.from({ length: 9 }, () => fetch(`${server.url}/debug/pprof/symbol?${hex(LEAK)}`));
+  await until(() => server.requests.length === 9);
+  await new Promise(setImmediate);
+  expect(begun).toBe(8);
+  letGo();
+  expect((await Promise.all(answers)).map(({ status }) => status)).toEqual(Array.from({ length: 9 }, () => 200));
+});
+
+test('names are not looked up for who has left', async () => {
+  const lookedUp: number[] = [];
+  const closed: Promise<unknown>[] = [];
+  const failures: unknown[] = [];
+  let socket: Socket | undefined;
+  const namesFor: ServedTarget['namesFor'] = async (_, segment) => {
+    lookedUp.push(segment.buckets[0]?.frames.length ?? 0);
+    socket?.destroy();
+    await Promise.all(closed);
+    return { segment, locations: new Map() };
+  };
+  const target = Object.assign(targetOf(new Map()), { namesFor });
+  let over = false;
+  const server = await serveHttp((request, response) => {
+    closed.push(once(response, 'close'));
+    const exchange = new Exchange(request, response, new URL('http://localhost/debug/pprof/symbol'), '');
+    const answered = answerSymbol(exchange, target).catch((error: unknown) => failures.push(error));
+    void answered.finally(() => (over = true));
+  });
+  closers.push(() => server.close());
+  const body = Array.from({ length: 28_000 }, (_, i) => hex(LIBRARY.textStart + BigInt(i))).join('+');
+  const head = `POST /debug/pprof/symbol HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n`;
+  socket = client(server.url, head + body);
+  await until(() => over);
+  expect([lookedUp, failures]).toEqual([[10_000], []]);
+});
+
+test('a service is not asked any longer for who has left', async () => {
+  const patience = AbortSignal.timeout.bind(AbortSignal);
+  // Nothing else is to end what it is asked.
+  const spy = vi.spyOn(AbortSignal, 'timeout').mockImplementation(() => patience(600_000));
+  closers.push(() => spy.mockRestore());
+  let ended: Promise<unknown> | undefined;
+  const hung = await serveHttp((_, response) => {
+    ended = once(response, 'close');
+    leaving.abort();
+  });
+  closers.push(() => hung.close());
+  const leaving = new AbortController();
+  const url = await listening(targetOf(new Map(), new Upstream(hung.url)));
+  const asked = fetch(`${url}/debug/pprof/symbol?0xdead0000`, { signal: leaving.signal });
+  await expect(asked).rejects.toThrow(/aborted/);
+  await ended;
 });
 
 test('an answer too long is not looked up to its end', async () => {
