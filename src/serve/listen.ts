@@ -38,10 +38,10 @@ export const PATIENCE: Patience = {
 };
 
 /** Of the head of a request, bytes; its path included. */
-const MAX_HEADER_SIZE = 16 * 2 ** 10;
+export const MAX_HEADER_SIZE = 16 * 2 ** 10;
 
 /** Fewer than the descriptors that a process usually may have. */
-const MAX_CONNECTIONS = 2048;
+export const MAX_CONNECTIONS = 2048;
 
 /** @returns once it listens. @throws CgoprofError when it cannot */
 export async function listen(

@@ -14,11 +14,11 @@ import { Turns } from './turns.js';
  * Bytes of a question, and addresses in it: pprof asks for all of a profile's at once, and ends if it is refused. Deep
  * stacks have two or three addresses each that no other has.
  */
-const MAX_BODY = 2 * 2 ** 20;
-const MAX_ADDRESSES = 100_000;
+export const MAX_BODY = 2 * 2 ** 20;
+export const MAX_ADDRESSES = 100_000;
 
 /** Bodies of all clients that are on their way, and that are being answered; each of these. */
-const MAX_BODIES = 8;
+export const MAX_BODIES = 8;
 
 /** Bytes between two `+` at which Go gives up: its reader's buffer is full. */
 const MAX_WORD = 4096;
@@ -31,7 +31,7 @@ export interface Question {
 }
 
 /** A body that has been on its way for so long makes room for another, ms: most come at once. */
-const SLOW_MS = 5_000;
+export const SLOW_MS = 5_000;
 
 /** What cuts a body off that is on its way, and since when it is: the oldest first. */
 const arriving = new Map<AbortController, number>();

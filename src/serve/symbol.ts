@@ -31,14 +31,14 @@ const ASKED_AT_ONCE = 200;
  * Addresses that the service is asked about, and milliseconds in all; what is in the program's own image is no such, but
  * for odd ones.
  */
-const MAX_ASKED = 2_000;
-const MAX_ASKED_MS = 5_000;
+export const MAX_ASKED = 2_000;
+export const MAX_ASKED_MS = 5_000;
 
 /** Bytes of the service's answer. */
 const MAX_ANSWER = 4 * 2 ** 20;
 
 /** Characters of an answer: a name can be pages long, and be asked for again and again. */
-const MAX_TEXT = 32 * 2 ** 20;
+export const MAX_TEXT = 32 * 2 ** 20;
 
 /** Questions whose names are looked up and held, of all targets together. */
 const turns = new Turns({ atOnce: 1, maxWaitMs: 10_000 });

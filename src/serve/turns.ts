@@ -11,7 +11,7 @@ export interface TurnLimits {
 }
 
 /** Work of our own, on one processor as a rule: more at once end no sooner, and take the memory of each. */
-const SNAPSHOTS: TurnLimits = { atOnce: 4, maxWaitMs: 10_000 };
+export const SNAPSHOTS: TurnLimits = { atOnce: 4, maxWaitMs: 10_000 };
 
 export class Turns {
   #taken = 0;

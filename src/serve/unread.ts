@@ -4,7 +4,7 @@
 import type { ServerResponse } from 'node:http';
 
 /** Bytes, of profiles that are no longer anybody else's: dozens of large ones. */
-const MAX_BYTES = 64 * 2 ** 20;
+export const MAX_BYTES = 64 * 2 ** 20;
 
 export class Unread {
   /** The one that has waited longest first. */

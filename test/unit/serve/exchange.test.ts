@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { Exchange, HttpError } from '../../../src/serve/exchange.js';
-import { Unread } from '../../../src/serve/unread.js';
+import { MAX_BYTES, Unread } from '../../../src/serve/unread.js';
 
 const closers: (() => void)[] = [];
 afterEach(() => {
@@ -124,6 +124,16 @@ describe('what clients do not read', () => {
     for (const socket of sockets) socket.destroy();
     await Promise.all(gone);
     expect(unread.bytes).toBe(0);
+  });
+
+  test('is no more than the table of bounds says', async () => {
+    const answers = new Answers(() => Buffer.alloc(MAX_BYTES / 2));
+    const port = await listening(answers.answer);
+    for (let sent = 1; sent <= 3; sent++) {
+      silent(port);
+      await answers.first(sent);
+    }
+    expect((await answers.first(3)).map(({ response }) => response.destroyed)).toEqual([true, false, false]);
   });
 
   test('is bounded: who has not read for longest is cut off', async () => {

@@ -1,7 +1,14 @@
 import type { RequestListener, Server } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
-import { listen, type Patience, sayWhereItListens, urlOf } from '../../../src/serve/listen.js';
+import {
+  listen,
+  MAX_CONNECTIONS,
+  PATIENCE,
+  type Patience,
+  sayWhereItListens,
+  urlOf,
+} from '../../../src/serve/listen.js';
 import { FakeWorld } from '../../support/fake-world.js';
 import { GENEROUS } from '../../support/patience.js';
 
@@ -76,6 +83,14 @@ describe('a connection is not ended', () => {
     for (let i = 0; i < 50; i++) client(server, 'GET / HTTP/1.1\r\n');
     expect(await (await fetch(urlOf(server))).text()).toBe('here');
   });
+});
+
+test('a server has the patience of the table of bounds, and no more connections', async () => {
+  const server = await listen(() => {}, { host: '127.0.0.1', port: 0 });
+  closers.push(() => server.close());
+  const { stalled: timeout, headersTimeout, requestTimeout, keepAliveTimeout } = PATIENCE;
+  const bounds = { timeout, headersTimeout, requestTimeout, keepAliveTimeout, maxConnections: MAX_CONNECTIONS };
+  expect(server).toMatchObject(bounds);
 });
 
 test('a port that is taken is an error for people', async () => {

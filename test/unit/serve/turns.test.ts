@@ -1,5 +1,5 @@
-import { expect, test } from 'vitest';
-import { Turns } from '../../../src/serve/turns.js';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { SNAPSHOTS, Turns } from '../../../src/serve/turns.js';
 
 /** A piece of work that ends when it is told to. */
 class Work {
@@ -52,4 +52,19 @@ test('whoever waits too long is told to come again, and does not begin after all
   await first;
   expect(await turns.take(async () => 'free again')).toBe('free again');
   expect(begun).toBe(false);
+});
+
+test('unless it is said otherwise, turns are as snapshots have them', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const turns = new Turns();
+  const works = Array.from({ length: SNAPSHOTS.atOnce + 1 }, () => new Work());
+  const all = works.map((work) => turns.take(work.run).catch(({ status }) => status));
+  vi.advanceTimersByTime(SNAPSHOTS.maxWaitMs - 1);
+  await settled();
+  expect(await Promise.race([...all, 'nobody yet'])).toBe('nobody yet');
+  vi.advanceTimersByTime(1);
+  expect(await all.at(-1)).toBe(503);
+  for (const work of works) work.end();
+  expect(await Promise.all(all)).toEqual([...Array(SNAPSHOTS.atOnce).fill(undefined), 503]);
 });
