@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { Upstream } from '../../../src/collect/upstream.js';
 import { CgoprofError } from '../../../src/errors.js';
@@ -83,4 +84,19 @@ it.each([
   ['heap.pb.gz', 'Such as http://127.0.0.1:6060.'],
 ])('%s is no URL, but may become one', (text, hint) => {
   expect(() => new Upstream(text)).toThrow(expect.objectContaining({ hint, exitCode: 2 }));
+});
+
+describe('an answer too long is refused', () => {
+  it('a heap profile, beyond 64 MiB once it is unpacked', async () => {
+    const packed = gzipSync(Buffer.alloc(64 * 2 ** 20 + 1));
+    const long = await serve((_, response) => response.setHeader('Content-Encoding', 'gzip').end(packed));
+    onTestFinished(() => long.close());
+    await expect(new Upstream(long.url).heap({ gc: false })).rejects.toThrow(/: longer than 64 MiB$/);
+  });
+
+  it('any other, beyond what whoever asks has room for', async () => {
+    const upstream = new Upstream(service.url);
+    expect((await upstream.read('symbol', '', 'answer'.length)).bytes).toEqual(Buffer.from('answer'));
+    await expect(upstream.read('symbol', '', 'answer'.length - 1)).rejects.toThrow(/: longer than /);
+  });
 });
