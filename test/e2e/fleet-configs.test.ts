@@ -1,6 +1,6 @@
 /**
- * The files of examples/fleet are what the programs take that they are for, as far as their own code says so here; and
- * what they name there is.
+ * The files of examples/fleet are what the programs take that they are for, as far as their own code says so here; what
+ * they name there is; and so is the page of metrics.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
@@ -31,6 +31,13 @@ function itWith(tool: 'checkconfigs' | 'alloyformat') {
 const itReads = itWith('checkconfigs');
 const itFormats = itWith('alloyformat');
 
+/** One that was attached to, which has numbers of its own. */
+async function attachedService(): Promise<Service> {
+  const service = await Service.start(shop, [buildTarget('attach-service'), compilePlugin(shop)]);
+  await attach(shop, service.pid);
+  return service;
+}
+
 describe('Parca', () => {
   for (const file of ['parca.yaml', 'parca-kubernetes.yaml']) {
     itReads(`reads ${file}, and finds memory profiles where C is in them`, (run) => {
@@ -54,8 +61,7 @@ describe('Prometheus', () => {
   });
 
   itReads('alerts on metrics and labels that there are', async (run) => {
-    const service = await Service.start(shop, [buildTarget('attach-service'), compilePlugin(shop)]);
-    await attach(shop, service.pid); // which has numbers of its own
+    const service = await attachedService();
     const { text } = await (await ServingTool.start(shop, `${service.pid}`)).get('/metrics');
     const metrics = run('rules', example('alerts.yml')).trim().split('\n');
     expect(metrics).toEqual(
@@ -65,6 +71,24 @@ describe('Prometheus', () => {
     const reasons = /reason=~"([^"]*)"/.exec(readFileSync(example('alerts.yml'), 'utf8'))?.[1]?.split('|') ?? [];
     expect(reasons.length).toBeGreaterThan(0);
     for (const reason of reasons) expect(text).toContain(`reason="${reason}"`);
+  });
+
+  itReads('reads the page of metrics, and finds nothing against its conventions', async (run) => {
+    const services = [await attachedService(), await attachedService()];
+    const targets = services.map(({ pid }, i) => `api.${i}=${pid}`);
+    const { text } = await (await ServingTool.start(shop, ...targets, shop.path('none'))).get('/metrics');
+    const types = run('metrics', shop.write('metrics.txt', text)).trim().split('\n');
+    expect(types).toEqual(
+      expect.arrayContaining([
+        'cgoprof_c_allocated_bytes_total counter',
+        'cgoprof_c_in_use_bytes gauge',
+        'cgoprof_target_up gauge',
+        'nodejs_eventloop_lag_seconds gauge',
+        'process_cpu_seconds_total counter',
+      ]),
+    );
+    const ours = types.filter((type) => type.startsWith('cgoprof_'));
+    expect(ours).toHaveLength(text.match(/^# TYPE cgoprof_/gm)?.length ?? 0);
   });
 });
 

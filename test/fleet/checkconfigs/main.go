@@ -1,12 +1,13 @@
-// Checkconfigs reads configuration files as the programs do that they are for, and says what is wrong with one:
+// Checkconfigs reads files as the programs do that they are for, and says what is wrong with one:
 //
 //	checkconfigs parca FILE          Parca's own reader
 //	checkconfigs prometheus FILE     Prometheus' own reader
 //	checkconfigs rules FILE          names of fields, and Prometheus' own parser of expressions
 //	checkconfigs kubernetes FILE     Kubernetes' own types, strictly
+//	checkconfigs metrics FILE        a page of metrics: Prometheus' own reader and linter
 //
 // It prints what a test asks about: the metrics in the expressions of rules, the paths that Parca scrapes, the objects of a
-// manifest as JSON. It is built in Parca's module, which depends on all of these (scripts/lib/fleet-tools.mjs).
+// manifest as JSON, the type of every metric. It is built in Parca's module, which depends on all of these (scripts/lib/fleet-tools.mjs).
 package main
 
 import (
@@ -16,9 +17,12 @@ import (
 	"log"
 	"os"
 	"sort"
+	"strings"
 
 	gokit "github.com/go-kit/log"
 	parca "github.com/parca-dev/parca/pkg/config"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/config"
 	"github.com/prometheus/prometheus/promql/parser"
@@ -35,6 +39,7 @@ func main() {
 		"prometheus": checkPrometheus,
 		"rules":      checkRules,
 		"kubernetes": checkKubernetes,
+		"metrics":    checkMetrics,
 	}[os.Args[1]]
 	if !known {
 		log.Fatalf("what is %q?", os.Args[1])
@@ -148,4 +153,27 @@ func checkKubernetes(file string) error {
 		}
 	}
 	return nil
+}
+
+func checkMetrics(name string) error {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	families, err := new(expfmt.TextParser).TextToMetricFamilies(bytes.NewReader(text))
+	if err != nil {
+		return err
+	}
+	problems, err := promlint.New(bytes.NewReader(text)).Lint()
+	if err != nil {
+		return err
+	}
+	if len(problems) > 0 {
+		return fmt.Errorf("%v", problems)
+	}
+	types := map[string]bool{}
+	for name, family := range families {
+		types[name+" "+strings.ToLower(family.GetType().String())] = true
+	}
+	return printSorted(types)
 }
