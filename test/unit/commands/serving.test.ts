@@ -2,9 +2,11 @@
 import { once } from 'node:events';
 import { get, type IncomingMessage } from 'node:http';
 import { afterEach, beforeEach, expect, it, onTestFinished, vi } from 'vitest';
-import { startServing } from '../../../src/commands/serving.js';
+import type { FollowedTarget } from '../../../src/collect/followed-target.js';
+import { servedTargetMaker, startServing } from '../../../src/commands/serving.js';
 import { FakeTarget } from '../../support/fake-target.js';
 import { FakeWorld } from '../../support/fake-world.js';
+import { bucket, MAIN } from '../../support/segment-fixture.js';
 
 let world: FakeWorld;
 beforeEach(() => {
@@ -53,4 +55,35 @@ it('the name by which it was told to listen is its own', async () => {
   };
   expect(await status('127.1')).toBe(200);
   expect(await status('127.2')).toBe(421);
+});
+
+/** What is followed, of a process that holds one site in C. */
+function followed(pid: number): FollowedTarget {
+  const path = world.segment(`${pid}-1.seg`);
+  const header = world.native.readSegmentHeader(path);
+  const frames = { frames: BigUint64Array.of(MAIN.textStart + 16n), frameModules: Uint16Array.of(MAIN.id) };
+  const modules = [{ ...MAIN, path: world.write('srv/app', '') }];
+  world.segments.set(path, { header, modules, buckets: [bucket(frames)] });
+  const current = { found: { path, header, livePid: undefined }, path, livePid: undefined, end: undefined };
+  return { name: `${pid}`, current: () => current } as unknown as FollowedTarget;
+}
+
+it('four C sides are read at once, whichever targets they are of', async () => {
+  let letGo = () => {};
+  const held = new Promise<void>((resolve) => (letGo = resolve));
+  const { symbolizeModule } = world.native;
+  vi.spyOn(world.native, 'symbolizeModule').mockImplementation(async (request) => {
+    await held;
+    return symbolizeModule(request);
+  });
+  const read = vi.spyOn(world.native, 'readSegment');
+  const make = servedTargetMaker(world.context(), world.native, { showPlumbing: false });
+  const targets = [10, 11, 12, 13, 14].map((pid) => make(followed(pid), 'none'));
+  const parts = targets.map((target) => target.newCPart());
+  await new Promise(setImmediate);
+  expect(read).toHaveBeenCalledTimes(4);
+  letGo();
+  expect((await Promise.all(parts)).map(({ symbolized }) => symbolized.segment.header.pid)).toEqual([
+    10, 11, 12, 13, 14,
+  ]);
 });
