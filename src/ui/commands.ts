@@ -16,8 +16,8 @@ const COMMANDS: readonly Command[] = [
 ];
 
 /** A shell takes what stands in the address for nothing else. */
-export function shellWord(text: string): string {
-  return /^[\w%+./:@=[\]-]+$/.test(text) && !text.includes('[') ? text : `'${text.replaceAll("'", "'\\''")}'`;
+function shellWord(text: string): string {
+  return /^[\w%+./:@=-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 let shownFor = '';
@@ -30,6 +30,7 @@ export function showCommands(pprof: string): void {
   // Credentials would be of the address that the page was opened with; a browser hides them.
   const heap = shellWord(new URL('heap', base).href);
   byId('commands').replaceChildren(...COMMANDS.map(({ title, lines }) => commandItem(title, lines(heap))));
+  byId('profiles').hidden = false;
   byId<HTMLAnchorElement>('link-heap').href = new URL('heap', base).href;
   byId<HTMLAnchorElement>('link-index').href = base.href;
   byId<HTMLAnchorElement>('link-metrics').href = new URL('metrics', location.href).href;

@@ -61,8 +61,10 @@ export class Figures {
     for (const { name } of SERIES) {
       const figure = this.#figures.get(name);
       if (figure === undefined) continue;
-      setText(figure.value, orUnknown(index === undefined ? valueNow(state, name) : points.values[name][index]));
-      setText(figure.change, index === undefined ? changeText(points, name) : '');
+      const value = index === undefined ? valueNow(state, name) : points.values[name][index];
+      setText(figure.value, orUnknown(value));
+      // What it was once is no change of what is not known now.
+      setText(figure.change, index === undefined && value !== null ? changeText(points, name) : '');
     }
     setText(byId('when'), index === undefined ? this.#whenShown(state, points) : whenPoint(points, index));
   }

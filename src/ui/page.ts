@@ -43,7 +43,7 @@ function show(state: LiveState): void {
   figures.show(state, points);
   // Then what is under the pointer, if it is over the chart.
   chart.show(points);
-  if (c !== null) table.show(at, state.identity, c);
+  table.show(at, state.identity, c);
   showNotes(c?.notes ?? []);
   setText(byId('attach-note'), attachNote(state));
   setText(byId('go-note'), goNote(state));

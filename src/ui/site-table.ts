@@ -21,21 +21,27 @@ export class SiteTable {
   readonly #since = byId<HTMLSelectElement>('since');
   readonly #order = byId<HTMLSelectElement>('order');
   #at = 0;
-  #c: LiveC | undefined;
+  #c: LiveC | null = null;
 
   constructor() {
     for (const select of [this.#since, this.#order]) select.addEventListener('change', () => this.#render());
   }
 
-  show(at: number, identity: string, c: LiveC): void {
-    this.#history.add(at, identity, c);
+  /** @param c null where it is not known: then nothing is shown, rather than what was */
+  show(at: number, identity: string, c: LiveC | null): void {
+    if (c !== null) this.#history.add(at, identity, c);
     this.#at = at;
     this.#c = c;
     this.#render();
   }
 
   #render(): void {
-    if (this.#c === undefined) return;
+    if (this.#c === null) {
+      setText(byId('change-head'), 'Change');
+      setText(byId('more-sites'), 'Which lines hold C memory is not known.');
+      byId('site-rows').replaceChildren();
+      return;
+    }
     const { bytes: total, sites, siteCount } = this.#c;
     const shown = this.#ordered(sites).slice(0, ROWS);
     const span = Math.max(0, this.#at - this.#history.since(this.#window));

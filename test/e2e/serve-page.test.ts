@@ -158,6 +158,8 @@ describe.skipIf(CHROMIUM === undefined)('the live page (needs Chromium)', () => 
     const status = page.getByRole('status').filter({ hasText: 'There is no target “nosuch”. Choose' });
     await status.waitFor();
     expect(await page.locator('#when').innerText()).toBe('');
+    // They would be of another.
+    expect(await page.getByRole('link', { name: 'Download the heap profile' }).count()).toBe(0);
     await page.getByRole('navigation', { name: 'Processes' }).getByRole('link', { name: 'one' }).click();
     await page.getByRole('status').filter({ hasText: 'Recording.' }).waitFor();
     expect(await page.getByRole('navigation', { name: 'Processes' }).count()).toBe(0);
@@ -185,6 +187,7 @@ describe.skipIf(CHROMIUM === undefined)('the live page (needs Chromium)', () => 
     await page.getByRole('status').filter({ hasText: 'does not answer' }).waitFor();
     expect(await page.locator('#when').innerText()).toMatch(/^As of \d\d:\d\d:\d\d$/);
     expect((await cellsOf(page, 'hold'))[1]).toBe(formatBytes(HELD.bytes));
+    expect(await page.evaluate(FAINT_TEXTS)).toEqual([]);
     await serveAgain(first.url, args);
     await page.getByRole('status').filter({ hasText: 'Recording.' }).waitFor();
   });
@@ -333,8 +336,11 @@ const FAINT_TEXTS = `(() => {
     }
     return [255, 255, 255];
   };
+  const opacity = (e) => (e ? getComputedStyle(e).opacity * opacity(e.parentElement) : 1);
   const contrast = (e) => {
-    const [a, b] = [light(parse(getComputedStyle(e).color)), light(behind(e))];
+    const [back, share] = [behind(e), opacity(e)];
+    const text = parse(getComputedStyle(e).color).slice(0, 3).map((v, i) => v * share + back[i] * (1 - share));
+    const [a, b] = [light(text), light(back)];
     return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
   };
   const hasText = (e) => [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim() !== '');
