@@ -34,11 +34,21 @@ export interface OpenPage {
   readonly complaints: readonly string[];
 }
 
-/** Opens the page, until the test is over. */
-export async function openPage(browser: Browser, url: string, options: BrowserContextOptions = {}): Promise<OpenPage> {
+/**
+ * Opens the page, until the test is over.
+ *
+ * @param prepare What is to be done with it before it is loaded.
+ */
+export async function openPage(
+  browser: Browser,
+  url: string,
+  options: BrowserContextOptions = {},
+  prepare: (page: Page) => Promise<void> = async () => {},
+): Promise<OpenPage> {
   const context = await browser.newContext({ viewport: { width: 1000, height: 800 }, ...options });
   onTestFinished(() => context.close());
   const page = await context.newPage();
+  await prepare(page);
   const complaints: string[] = [];
   page.on('console', (message) => complaints.push(`${message.type()}: ${message.text()}`));
   page.on('pageerror', (error) => complaints.push(error.message));
