@@ -79,11 +79,11 @@ interface Difference {
   readonly ours: ReturnType<typeof comparable>;
 }
 
-/** Answers that are not those of the service itself. All are asked at once. */
-async function differences({ service, serving }: Both, rows: readonly Row[]): Promise<Difference[]> {
+/** Answers that are not those of the service itself. All are asked at once. @param at Of the target, at ours. */
+async function differences({ service, serving }: Both, rows: readonly Row[], at = ''): Promise<Difference[]> {
   const compared = rows.map(async ([method, path]) => {
     const own = comparable(await ask(service.url, method, path));
-    const ours = comparable(await ask(serving.url, method, path));
+    const ours = comparable(await ask(serving.url, method, `${at}${path}`));
     return { method, path, own, ours };
   });
   return (await Promise.all(compared)).filter(({ own, ours }) => !isDeepStrictEqual(own, ours));
@@ -155,6 +155,42 @@ const TAKEN: readonly Row[] = [
   ...['profile', 'trace'].map((name): Row => ['POST', `${name}?seconds=1`]),
 ];
 
+/** While another is taken. Whatever is no number means as long as without one. */
+const TAKEN_TWICE = ['', '?seconds=1', '?seconds=x', '?seconds=-1', '?debug=1', '?seconds=1&seconds=x'];
+
+/** Some of everything, for below /p/NAME. */
+const NAMED: readonly Row[] = [
+  ['GET', ''],
+  ['HEAD', 'heap'],
+  ['GET', 'heap?debug=1'],
+  ['GET', 'heap?debug=x&gc=1'],
+  ['GET', 'heap?seconds=x'],
+  ['GET', 'allocs?seconds=1&debug=1'],
+  ['PUT', 'allocs'],
+  ['GET', 'cmdline'],
+  ['GET', 'symbol?0x1'],
+  ['GET', 'goroutine?debug=2'],
+  ['GET', 'goroutine?seconds=1.5'],
+  ['GET', 'example.org%2Fpool.lent'],
+  ['GET', 'trace?seconds=0.1'],
+  ['POST', 'trace'],
+  ['GET', 'nosuch'],
+];
+
+/** What no client of good will sends: status of the service's own answer, and of ours. */
+const REFUSED: readonly (readonly [path: string, own: number, ours: number])[] = [
+  ['/debug/pprof/%00', 404, 400],
+  ['/debug/pprof/heap%00', 404, 400],
+  ['/debug/pprof/%2e', 404, 400],
+  ['/debug/pprof/%2e/heap', 404, 400],
+  ['/debug/pprof/%2e%2E/heap', 404, 400],
+  ['/debug/pprof/a\\b', 404, 400],
+  ['/debug/pprof/heap#a', 404, 400],
+  ['/debug/pprof/\xe9', 404, 400],
+  ['/debug/pprof/%zz', 400, 400],
+  ['/%64ebug/pprof/heap', 200, 404],
+];
+
 /** Around it. */
 const PATHS: readonly string[] = [
   '/debug/pprof',
@@ -184,6 +220,31 @@ describe('what net/http/pprof answers', () => {
     }
     const paths = PATHS.flatMap((path) => ['GET', 'HEAD', 'POST'].map((method): Row => [method, path]));
     expect(await differences(both, paths)).toEqual([]);
+  });
+
+  it.each([
+    ['profile', /^Could not enable CPU profiling: cpu profiling already in use$/m],
+    ['trace', /^Could not enable tracing: .* already enabled$/m],
+  ])('of a %s while another is taken is the same refusal', async (name, text) => {
+    const both = await start();
+    const leave = new AbortController();
+    const path = `/debug/pprof/${name}`;
+    const taken = fetch(`${both.serving.url}${path}?seconds=600`, { signal: leave.signal });
+    const end = Promise.allSettled([taken]);
+    await untilWaiting(both.service, `pprof.${name === 'trace' ? 'Trace' : 'Profile'}(`, true);
+    const rows = ['GET', 'HEAD', 'POST'].flatMap((method) =>
+      TAKEN_TWICE.map((query): Row => [method, `${path}${query}`]),
+    );
+    expect(await differences(both, rows)).toEqual([]);
+    expect(await both.serving.get(path)).toEqual({ status: 500, text: expect.stringMatching(text) });
+    leave.abort();
+    await end;
+  });
+
+  it('is answered alike below the name of a target, too', async () => {
+    const both = await start();
+    const paths = NAMED.map(([method, path]): Row => [method, `/debug/pprof/${path}`]);
+    expect(await differences(both, paths, '/p/service')).toEqual([]);
   });
 
   it('over some seconds is too', async () => {
@@ -226,7 +287,15 @@ describe('what net/http/pprof answers', () => {
     }
   });
 
-  it('differs for symbol alone: addresses may be posted, as to services of Go before 1.22', async () => {
+  it('differs for paths that no client of good will sends: they are refused unread', async () => {
+    const { service, serving } = await start();
+    for (const [path, ...statuses] of REFUSED) {
+      const [own, ours] = [await ask(service.url, 'GET', path), await ask(serving.url, 'GET', path)];
+      expect([path, own.status, ours.status]).toEqual([path, ...statuses]);
+    }
+  });
+
+  it('differs for symbol: addresses may be posted, as to services of Go before 1.22', async () => {
     const { serving } = await start();
     const response = await fetch(`${serving.url}/debug/pprof/symbol`, { method: 'POST', body: '0x1' });
     expect([response.status, (await response.text()).split('\n')[0]]).toEqual([200, 'num_symbols: 1']);
@@ -239,17 +308,18 @@ async function goTool(...words: string[]): Promise<string> {
   return (await promisify(execFile)(findGo(), ['tool', 'pprof', ...words], { env, maxBuffer: 2 ** 28 })).stdout;
 }
 
-/** Whether the service is between the two profiles whose difference somebody has asked for. */
-async function isInWindow({ url }: Service): Promise<boolean> {
+/** Whether the service waits, in a function of net/http/pprof, for some seconds to pass. */
+async function isWaiting({ url }: Service, frame: string): Promise<boolean> {
   const dump = (await ask(url, 'GET', '/debug/pprof/goroutine?debug=2')).body.toString();
-  return dump
-    .split('\n\n')
-    .some((stack) => /^goroutine \d+ .*\[select/.test(stack) && stack.includes('serveDeltaProfile'));
+  return dump.split('\n\n').some((stack) => /^goroutine \d+ .*\[select/.test(stack) && stack.includes(frame));
 }
 
-async function untilInWindow(service: Service, expected: boolean): Promise<void> {
-  while ((await isInWindow(service)) !== expected) await new Promise((resolve) => setTimeout(resolve, 20));
+async function untilWaiting(service: Service, frame: string, expected: boolean): Promise<void> {
+  while ((await isWaiting(service, frame)) !== expected) await new Promise((resolve) => setTimeout(resolve, 20));
 }
+
+/** Between the two profiles whose difference somebody has asked for. */
+const IN_WINDOW = 'serveDeltaProfile';
 
 describe('go tool pprof', () => {
   it('shows C and Go of a URL, and the difference to a file and to another URL', async () => {
@@ -272,10 +342,10 @@ describe('go tool pprof', () => {
     const { service, serving } = await start();
     const output = shop.path('delta.pb.gz');
     const taken = goTool('-proto', `-output=${output}`, '-seconds=5', `${serving.url}/debug/pprof/heap`);
-    await untilInWindow(service, true);
+    await untilWaiting(service, IN_WINDOW, true);
     await service.obey('grow');
     await ask(service.url, 'GET', '/debug/pprof/heap?gc=1'); // Go's profiles are as old as the last collection.
-    expect(await isInWindow(service)).toBe(true);
+    expect(await isWaiting(service, IN_WINDOW)).toBe(true);
     await taken;
     expect(total(samplesAt(checkedSamples(output), HELD))).toEqual([101, HELD.bytes, 101, HELD.bytes]);
     expect(total(samplesAt(checkedSamples(output), GO))).toEqual([103, GO.bytes, 103, GO.bytes]);
@@ -309,13 +379,13 @@ describe('a client that goes away', () => {
       fetch(`${serving.url}/debug/pprof/${name}?seconds=600`, { signal }).then((response) => response.text()),
     );
     const ends = Promise.allSettled(asked);
-    await untilInWindow(service, true);
+    await untilWaiting(service, IN_WINDOW, true);
     const profile = () => ask(service.url, 'GET', '/debug/pprof/profile?seconds=1');
     let { status } = await profile();
     while (status === 200) ({ status } = await profile()); // It came before the one that is passed through.
     leave.abort();
     await ends;
-    await untilInWindow(service, false);
+    await untilWaiting(service, IN_WINDOW, false);
     while ((await profile()).status !== 200);
     expect(serving.stderr.split('\n')).toHaveLength(3); // what is served; where; nothing more
   });
