@@ -167,6 +167,7 @@ describe('LiveTargets', () => {
     const [one, other] = [new FakeTarget('one').served, new FakeTarget('other').served];
     const served = [one];
     const live = new LiveTargets(served);
+    live.record(NOW);
     served.splice(0, 1, other);
     live.record(NOW + 1);
     expect(await live.state(null)).toMatchObject({ targets: ['other'], history: { at: [NOW + 1] } });
@@ -191,6 +192,7 @@ describe('names of the target', () => {
     target.buckets = Array.from({ length: 103 }, (_, i) => ({ stack: [`f${i}`], allocs: 1, allocBytes: 200 - i }));
     const { c } = await stateOf(target);
     expect([c?.sites.length, c?.siteCount, c?.sites.at(-1)?.function]).toEqual([100, 103, 'f99']);
+    expect(c?.bytes).toBe(103 * 200 - (103 * 102) / 2);
   });
 });
 
@@ -217,6 +219,17 @@ describe('the Go side', () => {
     const state = live.state(null, NOW);
     await vi.advanceTimersByTimeAsync(2_000);
     expect((await state)?.go.problem).toBe('the service has not answered yet');
+  });
+
+  it('is asked for once of a service that never answered, also when it is to be told what it is', async () => {
+    const target = new FakeTarget();
+    target.goAnswer = () => Promise.reject(new CgoprofError({ what: 'Go heap profile', why: 'no connection' }));
+    target.goNote = async () => {
+      await target.goPart();
+      return undefined;
+    };
+    expect((await stateOf(target)).go.problem).toBe('Go heap profile: no connection');
+    expect(target.goAsked).toBe(1);
   });
 
   it('is told for a minute, and then only when it was', async () => {

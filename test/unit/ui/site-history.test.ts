@@ -46,6 +46,14 @@ describe('SiteHistory', () => {
     }
     expect(history.change(site('f', 5), undefined)).toBe(3);
     expect(history.since(60 * MINUTE)).toBe(START + 75 * MINUTE);
+    expect(history.since(Number.POSITIVE_INFINITY)).toBe(START + 75 * MINUTE);
+  });
+
+  it('remembers a look of just an hour ago', () => {
+    const history = new SiteHistory();
+    for (const minute of [0, 10, 70]) history.add(START + minute * MINUTE, 'a', whole(site('f', minute)));
+    expect(history.since(60 * MINUTE)).toBe(START + 10 * MINUTE);
+    expect(history.change(site('f', 70), 60 * MINUTE)).toBe(60);
   });
 
   it('takes a site that was not there for one that held nothing, if all were told of', () => {
@@ -65,6 +73,16 @@ describe('SiteHistory', () => {
     const history = new SiteHistory();
     history.add(START, 'a', whole(site('f', 2, 10), site('f', 3, 11)));
     expect(history.change(site('f', 3, 10), undefined)).toBe(1);
+  });
+
+  it('tells calls of one line apart', () => {
+    const history = new SiteHistory();
+    const [string, block] = [
+      { ...site('f', 2), via: 'C.CString' },
+      { ...site('f', 5), via: 'C.malloc' },
+    ];
+    history.add(START, 'a', whole(string, block));
+    expect(history.change({ ...string, bytes: 3 }, undefined)).toBe(1);
   });
 
   it('begins anew with another process', () => {
