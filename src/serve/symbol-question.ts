@@ -109,6 +109,8 @@ async function readBody(request: IncomingMessage): Promise<string> {
       size = end;
     }
   } catch (error) {
+    // What is still to come is passed over: some clients read no answer before they have sent all, and ask again then.
+    request.resume();
     // Whoever goes away in mid-question is no defect of ours, and hears of nothing any more.
     throw errorCode(error) === 'ECONNRESET' ? new HttpError(400, 'reading request: unexpected EOF') : error;
   }
