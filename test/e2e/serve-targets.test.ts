@@ -1,11 +1,12 @@
 // Promise: `cgoprof serve` answers for a target whatever becomes of its process: by name from one process to the next, by
 // pid from that process alone; of one that has ended it serves what it left, and says so.
-import { copyFileSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
+import { copyFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { compilePlugin } from '../support/attach-control.js';
 import { Workshop } from '../support/cgoprof.js';
 import { check, rawSamples, top } from '../support/go-pprof.js';
+import { heldSegments } from '../support/held-segments.js';
 import { buildTargetAside } from '../support/profiled-target.js';
 import { ServingTool } from '../support/served-tool.js';
 import { Service, until } from '../support/service.js';
@@ -55,19 +56,6 @@ const ended = (pid: number, how: string) =>
   new RegExp(`^cgoprof: pid ${pid} has ended \\(${how}\\) at 20\\S+Z; this is`);
 const KILLED = 'killed, or by an exit of Go’s own';
 
-/** Segments that a process holds open. */
-function heldSegments(pid: number): string[] {
-  const folder = `/proc/${pid}/fd`;
-  const links = readdirSync(folder).map((fd) => {
-    try {
-      return readlinkSync(`${folder}/${fd}`);
-    } catch {
-      return ''; // Closed meanwhile.
-    }
-  });
-  return links.filter((link) => link.includes('.seg'));
-}
-
 describe('by name', () => {
   it('waits for a process, follows it through kill -9 into the next, and holds one segment', async () => {
     const serving = await ServingTool.start(shop, NAME);
@@ -96,7 +84,7 @@ describe('by name', () => {
       expect(await served(serving, HELD, path)).toEqual(allInUse(HELD));
       expect(comments()).toEqual([]);
     }
-    const held = heldSegments(serving.tool.process.pid ?? 0);
+    const held = heldSegments(shop.segments, serving.tool.process.pid);
     expect(held).toEqual([expect.stringContaining(`/${second.pid}-`)]);
   });
 

@@ -1,11 +1,12 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, readdirSync, readlinkSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import { existsSync, readlinkSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { endNote, FollowedTarget } from '../../../src/collect/followed-target.js';
 import type { TargetKind } from '../../../src/collect/target-name.js';
 import { NoProcessYet, targetSource } from '../../../src/collect/target-sources.js';
 import { CgoprofError } from '../../../src/errors.js';
 import { FakeWorld, mapsLine } from '../../support/fake-world.js';
+import { heldSegments } from '../../support/held-segments.js';
 import { PRELOADED, recordedProcess } from '../../support/profiled-process.js';
 
 let world: FakeWorld;
@@ -62,16 +63,6 @@ const end = (pid: number): void => rmSync(`${world.procRoot}/${pid}`, { recursiv
 
 /** Later by so many seconds. */
 const later = (seconds: number): void => void vi.advanceTimersByTime(seconds * 1_000);
-
-const heldSegments = (): string[] =>
-  readdirSync('/proc/self/fd').flatMap((fd) => {
-    try {
-      const link = readlinkSync(`/proc/self/fd/${fd}`);
-      return link.startsWith(world.root) && link.includes('.seg') ? [link] : [];
-    } catch {
-      return [];
-    }
-  });
 
 describe('a pid', () => {
   it('is one object while its process lives, and another once it has ended, which stays', () => {
@@ -150,7 +141,7 @@ describe('a pid', () => {
     later(1);
     expect(target.current()).toMatchObject({ livePid: 10, end: undefined });
     expect(target.current().found).not.toBe(found);
-    expect(heldSegments()).toHaveLength(1);
+    expect(heldSegments(world.root)).toHaveLength(1);
   });
 
   it.each([
@@ -227,10 +218,10 @@ describe('a name', () => {
       expect(target.current()).toMatchObject({ livePid: undefined, found: { header: { pid } } });
       remove(path);
       expect(world.native.readSegment(target.current().path).header.pid).toBe(pid);
-      expect(heldSegments()).toHaveLength(1);
+      expect(heldSegments(world.root)).toHaveLength(1);
     }
     target.close();
-    expect(heldSegments()).toEqual([]);
+    expect(heldSegments(world.root)).toEqual([]);
   });
 
   it('is not looked for any more once it is closed; who asks yet is told so', () => {
@@ -240,7 +231,7 @@ describe('a name', () => {
     target.close();
     target.lookNow();
     expect(() => target.current()).toThrow(new CgoprofError({ what: 'api', why: 'is not served any more' }));
-    expect(heldSegments()).toEqual([]);
+    expect(heldSegments(world.root)).toEqual([]);
   });
 
   it('goes on to the next at once, when that runs already', () => {
@@ -322,7 +313,7 @@ describe('a segment file', () => {
       targetSource(context, swapped, { name: undefined, text: path, kind: 'file' }),
     );
     expect(() => target.current()).toThrow(`${path}: was replaced while it was looked at`);
-    expect(heldSegments()).toEqual([]);
+    expect(heldSegments(world.root)).toEqual([]);
   });
 
   it('in the place of which a FIFO has come is not waited for', () => {

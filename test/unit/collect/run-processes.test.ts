@@ -3,6 +3,7 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { RunProcesses } from '../../../src/collect/run-processes.js';
 import type { SegmentHeader } from '../../../src/native-binding.js';
 import { codedError, FakeWorld } from '../../support/fake-world.js';
+import { heldSegments } from '../../support/held-segments.js';
 import { PRELOADED, recordedProcess } from '../../support/profiled-process.js';
 
 const RUN = 'abc';
@@ -101,7 +102,7 @@ it('a defect of ours with one of them leaves those that came after it for the ne
   expect(seen()).toEqual(['api 11']);
 });
 
-it('no more than 64 are held: the first that has ended makes room', () => {
+it('no more than 64 are held: the first that has ended makes room; at the end none is', () => {
   for (let pid = 100; pid < 170; pid++) start(pid, `p${pid}`);
   expect(seen()).toHaveLength(64);
   expect(seen()[63]).toBe('p163 163');
@@ -114,4 +115,7 @@ it('no more than 64 are held: the first that has ended makes room', () => {
   expect(names).toContain('late 170');
   expect(names).toContain('p101 (101)');
   expect(names).not.toContain('p100 (100)');
+  expect(heldSegments(world.root)).toHaveLength(64);
+  processes.close();
+  expect(heldSegments(world.root)).toEqual([]);
 });

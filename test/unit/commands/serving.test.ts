@@ -45,6 +45,34 @@ it('targets are looked at every second; a defect of ours is told once and ends n
   expect(world.err.match(/internal error: (one|other)$/gm)).toHaveLength(2);
 });
 
+it('no more than a hundred defects are told', async () => {
+  let looks = 0;
+  await serving([], () => {
+    throw new TypeError(`defect ${looks++}`);
+  });
+  vi.advanceTimersByTime(200_000);
+  expect(world.err.match(/internal error: defect \d+$/gm)).toHaveLength(100);
+});
+
+it('once it is ended, who waits for an answer gets none, and nothing is looked at any more', async () => {
+  const target = new FakeTarget();
+  const asked = new Promise<void>((resolve) => {
+    const open = () => {
+      resolve();
+      return new Promise<never>(() => {});
+    };
+    target.upstream = { name: 'http://127.0.0.1:6060/debug/pprof/', open };
+  });
+  const options = { listen: { host: '127.0.0.1', port: 0 }, allowHost: [] };
+  const stop = await startServing(world.context(), [target.served], () => {}, options);
+  const [, url] = /listening on (\S+);/.exec(world.err) ?? [];
+  const answer = expect(fetch(`${url}/debug/pprof/goroutine`)).rejects.toThrow('fetch failed');
+  await asked;
+  stop();
+  await answer;
+  expect(vi.getTimerCount()).toBe(0);
+});
+
 it('the name by which it was told to listen is its own', async () => {
   // A name as any other: to nobody but the resolver it is 127.0.0.1.
   const url = await serving([new FakeTarget()], () => {}, '127.1');

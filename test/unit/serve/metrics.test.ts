@@ -14,3 +14,15 @@ it('whoever asks meanwhile gets the same page, and the next one a new one', asyn
   expect(inUse(await page.text())).toBe('7919');
   expect(read).toHaveBeenCalledTimes(2 * once);
 });
+
+it('of a process that ends while it is read nothing is told: its pid may be another by then', async () => {
+  const fake = new FakeTarget();
+  const page = new MetricsPage([fake.served]);
+  vi.spyOn(fake, 'memory').mockImplementation(() => {
+    fake.end();
+    return { resident: 1, anonymous: 1, file: 0, shared: 0 };
+  });
+  const text = await page.text();
+  expect(text).toContain('cgoprof_target_up{target="app"} 0\n');
+  expect(text).not.toMatch(/_bytes\{target="app"/);
+});
