@@ -57,7 +57,7 @@ function nothingYet(context: Context, native: NativeBinding, { name, failures }:
 /** What is served of a run: one list, in which targets come and go. */
 class RunTargets {
   readonly list: ServedTarget[] = [];
-  readonly #served = new Map<FollowedTarget, ServedTarget>();
+  readonly #served = new WeakMap<FollowedTarget, ServedTarget>();
   readonly #nothing: ServedTarget;
 
   constructor(
@@ -72,9 +72,7 @@ class RunTargets {
 
   look(): void {
     this.processes.look();
-    const now = this.processes.targets;
-    for (const known of this.#served.keys()) if (!now.includes(known)) this.#served.delete(known);
-    const served = now.map((followed) => this.#servedFor(followed));
+    const served = this.processes.targets.map((followed) => this.#servedFor(followed));
     this.list.splice(0, this.list.length, ...(served.length > 0 ? served : [this.#nothing]));
   }
 

@@ -1,8 +1,10 @@
 // What `run --serve` serves of a run, as its processes come and go.
 import { readlinkSync, rmSync, symlinkSync } from 'node:fs';
+import { gunzipSync } from 'node:zlib';
 import { afterEach, beforeEach, expect, it, onTestFinished, vi } from 'vitest';
 import { serveRun } from '../../../src/commands/run-serve.js';
 import { FakeWorld } from '../../support/fake-world.js';
+import { goProfile } from '../../support/go-profile-fixture.js';
 import { heldSegments } from '../../support/held-segments.js';
 import { serve } from '../../support/http-server.js';
 import { PRELOADED, recordedProcess } from '../../support/profiled-process.js';
@@ -61,6 +63,23 @@ it('the service is that of the first process that lives, and of no other', async
   end(10);
   lookAgain();
   expect(await statuses(url, api, worker)).toEqual([404, 200]);
+});
+
+it('what the service told last is there after its end, and while it is looked at again', async () => {
+  const profile = goProfile({ samples: [{ stack: ['main.grow@m.go:9'], values: [1, 1009, 1, 1009] }] }).encode();
+  const service = await serve((_, response) => response.end(profile));
+  onTestFinished(() => service.close());
+  start(10, 'api');
+  const { url } = await serving(service.url);
+  const functions = async () => {
+    const answer = await fetch(`${url}/debug/pprof/heap`);
+    return gunzipSync(await answer.arrayBuffer()).toString('latin1');
+  };
+  expect(await functions()).toContain('main.grow');
+  end(10);
+  lookAgain();
+  expect(await functions()).toContain('main.grow');
+  expect(service.requests).toHaveLength(1);
 });
 
 it.each([

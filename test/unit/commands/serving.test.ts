@@ -54,7 +54,8 @@ it('no more than a hundred defects are told', async () => {
   expect(world.err.match(/internal error: defect \d+$/gm)).toHaveLength(100);
 });
 
-it('once it is ended, who waits for an answer gets none, and nothing is looked at any more', async () => {
+it('once it is ended, nobody gets an answer, nothing is looked at, and the process is as it was', async () => {
+  const listeners = process.listenerCount('unhandledRejection');
   const target = new FakeTarget();
   const asked = new Promise<void>((resolve) => {
     const open = () => {
@@ -70,7 +71,9 @@ it('once it is ended, who waits for an answer gets none, and nothing is looked a
   await asked;
   stop();
   await answer;
+  await expect(fetch(`${url}`)).rejects.toThrow('fetch failed');
   expect(vi.getTimerCount()).toBe(0);
+  expect(process.listenerCount('unhandledRejection')).toBe(listeners);
 });
 
 it('the name by which it was told to listen is its own', async () => {
