@@ -49,12 +49,13 @@ export async function listen(
   { host, port }: ListenAddress,
   { stalled, ...timeouts }: Patience = PATIENCE,
 ): Promise<Server> {
-  const server = createServer({ ...timeouts, maxHeaderSize: MAX_HEADER_SIZE }, answer);
-  server.maxConnections = MAX_CONNECTIONS;
-  // Without progress: node:net starts the time anew if bytes were taken within it, whenever in it that was.
-  server.setTimeout(stalled, (socket: Socket) => {
-    if (socket.writableLength > 0) socket.destroy();
+  const server = createServer({ ...timeouts, maxHeaderSize: MAX_HEADER_SIZE }, (request, response) => {
+    response.on('timeout', endIfStalled);
+    answer(request, response);
   });
+  server.maxConnections = MAX_CONNECTIONS;
+  // Without a listener: with one, Node ends no connection that waits for its next request.
+  server.setTimeout(stalled);
   await new Promise<void>((resolve, reject) => {
     const fail = (error: Error) => reject(cannotListen(error, { host, port }));
     server.once('error', fail).listen(port, host, () => {
@@ -63,6 +64,11 @@ export async function listen(
     });
   });
   return server;
+}
+
+/** After a time without progress: node:net starts it anew if bytes were taken within it, whenever in it that was. */
+function endIfStalled(socket: Socket): void {
+  if (socket.writableLength > 0) socket.destroy();
 }
 
 const LISTEN_HINTS: Readonly<Record<string, string>> = {

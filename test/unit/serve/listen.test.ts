@@ -53,6 +53,11 @@ describe('a connection is ended', () => {
     await ended(client(server, bytes));
   });
 
+  test('when it has had its answer, and asks for nothing more', async () => {
+    const server = await listening((_, response) => void response.end(), { keepAliveTimeout: 20 });
+    await ended(client(server, REQUEST));
+  });
+
   test('when the client takes nothing of what it is sent', async () => {
     const body = Buffer.alloc(16 * 2 ** 20);
     let cutOff: () => void = () => {};
