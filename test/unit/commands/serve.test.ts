@@ -1,8 +1,10 @@
+import { symlinkSync } from 'node:fs';
 import { relative } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { runCommandLine } from '../../../src/cli.js';
 import { servicesOf } from '../../../src/commands/serve.js';
 import { FakeWorld } from '../../support/fake-world.js';
+import { heldSegments } from '../../support/held-segments.js';
 
 let world: FakeWorld;
 beforeEach(() => {
@@ -93,3 +95,22 @@ describe('refused at once', () => {
     await expect(cli('run', ...args)).rejects.toThrow('run: server: no such command in PATH');
   });
 });
+
+it.each(['SIGINT', 'SIGTERM'] as const)(
+  'told to end by %s it holds no segment any more, and listens nowhere',
+  async (signal) => {
+    const path = world.segment('10-1.seg');
+    symlinkSync('/proc/self', world.path('proc/self'));
+    world.readUnknown = () => world.segments.get(path) as never;
+    const told = new Promise((resolve) => process.once(signal, resolve));
+    const ending = cli('serve', path, '--listen', '127.0.0.1:0');
+    await vi.waitUntil(() => world.err.includes('listening on'));
+    expect(heldSegments(world.root)).toEqual([path]);
+    process.kill(process.pid, signal);
+    await told;
+    expect(await ending).toEqual({ code: 0 });
+    expect(heldSegments(world.root)).toEqual([]);
+    const [, url = ''] = /listening on (\S+);/.exec(world.err) ?? [];
+    await expect(fetch(url)).rejects.toThrow('fetch failed');
+  },
+);
