@@ -157,6 +157,15 @@ describe('answerIndex', () => {
     return send.mock.lastCall?.[1];
   }
 
+  it('looks once for all who ask meanwhile, and anew for the next', async () => {
+    const fake = new FakeTarget();
+    fake.upstream = { name: 'http://127.0.0.1:6060/debug/pprof/', open: () => Promise.reject(REFUSED) };
+    expect(new Set(await Promise.all([pageOf(fake), pageOf(fake)])).size).toBe(1);
+    expect(fake.goAsked).toBe(1);
+    await pageOf(fake);
+    expect(fake.goAsked).toBe(2);
+  });
+
   it('says that the Go side is of another program', async () => {
     const fake = new FakeTarget();
     fake.upstream = undefined;
