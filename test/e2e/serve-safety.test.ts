@@ -1,15 +1,19 @@
 // Promise: `cgoprof serve` answers whom it should and nobody else, and goes on doing so whatever clients do.
-import { execFile } from 'node:child_process';
-import { connect } from 'node:net';
+import { execFile, execFileSync } from 'node:child_process';
+import { readdirSync, readlinkSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
 import { findGo } from '../../scripts/lib/go.mjs';
-import { Workshop } from '../support/cgoprof.js';
+import { type RunningTool, Workshop } from '../support/cgoprof.js';
 import { ServingTool } from '../support/served-tool.js';
+import { until } from '../support/service.js';
 
 const HEAP = '/debug/pprof/heap';
 const TOKEN = 'a-token-of-23-letters-x';
 const HELD = 11 * 1009;
+/** Whose name makes long answers. */
+const HOLD = `hold_${'x'.repeat(200)}`;
 
 let shop: Workshop;
 /** A segment of a process that has ended: what is served is the same each time. */
@@ -17,7 +21,11 @@ let segment: string;
 
 beforeAll(async () => {
   shop = new Workshop();
-  const source = `#include <stdlib.h>\nvoid *kept[11];\nint main(void) { for (int i = 0; i < 11; i++) kept[i] = malloc(1009); }\n`;
+  const source = `#include <stdlib.h>
+void *kept[11];
+__attribute__((noinline)) void ${HOLD}(void) { for (int i = 0; i < 11; i++) kept[i] = malloc(1009); }
+int main(void) { ${HOLD}(); return 0; }
+`;
   const ended = await shop.run(['run', '--rate', '1', '--', shop.compile('holder', source)], {
     env: { CGOPROF_KEEP: '1' },
   });
@@ -67,6 +75,15 @@ it.each([
   expect(stderr).toContain(`--token-file ${path}: ${why}`);
 });
 
+it('a FIFO is no file of a token, and nobody waits for one to write into it', async () => {
+  const path = shop.path('fifo');
+  execFileSync('mkfifo', ['-m', '600', path]);
+  const tool = shop.start(['serve', segment, '--token-file', path, '--listen', '127.0.0.1:0']);
+  onTestFinished(() => tool.destroy());
+  const { code, stderr } = await tool.finished;
+  expect([code, stderr]).toEqual([1, expect.stringContaining(`--token-file ${path}: not a regular file`)]);
+});
+
 it('names are refused that another site may have led here, and allowed ones are not', async () => {
   const serving = await ServingTool.start(shop, segment, '--allow-host', 'profiler.test', '--allow-host', 'other.test');
   const port = Number(new URL(serving.url).port);
@@ -101,6 +118,33 @@ it('clients that send half, nothing, nonsense or too much, or read nothing, are 
   expect(serving.stderr.match(/\n/g)).toHaveLength(3); // the process has ended; what is served; listening on
 });
 
+it('what clients do not go on with is ended, by bounds of up to about a minute', async () => {
+  const serving = await ServingTool.start(shop, segment);
+  const port = Number(new URL(serving.url).port);
+  const idle = socketsOf(serving.tool);
+  const unfinished = [
+    '',
+    `GET ${HEAP} HTTP/1.1\r\nHost:`,
+    'POST /debug/pprof/symbol HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\n0x1+',
+    `HEAD ${HEAP} HTTP/1.1\r\nHost: localhost\r\n\r\n`,
+  ];
+  const ended = unfinished.map((bytes) => raw(port, bytes));
+  const question = await longQuestion(serving);
+  const deaf = connect(port, '127.0.0.1').on('error', () => {});
+  onTestFinished(() => void deaf.destroy());
+  deaf.write(
+    `POST /debug/pprof/symbol HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${question.length}\r\n\r\n${question}`,
+  );
+  const answers = await Promise.all(ended);
+  expect(answers.map((answer) => answer.split(' ', 2)[1])).toEqual(['408', '408', '408', '200']);
+  // Whoever takes nothing does not see the end of the connection either.
+  await until(() => socketsOf(serving.tool) === idle);
+  const taken = await textOf(deaf);
+  expect(taken).toContain(` ${HOLD}\n`);
+  expect(taken.length).toBeLessThan(Number(/^Content-Length: (\d+)\r$/m.exec(taken)?.[1]));
+  expect((await serving.get(HEAP)).status).toBe(200);
+});
+
 it('a rejection that nobody waits for is told, and it serves on', async () => {
   const stray = 'process.once("SIGUSR2", () => void Promise.reject(new Error("stray")))';
   const NODE_OPTIONS = `--import=data:text/javascript,${encodeURIComponent(stray)}`;
@@ -116,17 +160,41 @@ it('a rejection that nobody waits for is told, and it serves on', async () => {
   expect((await serving.end('SIGTERM')).code).toBe(0);
 });
 
+/** Addresses whose names are more than a connection holds that nobody reads. */
+async function longQuestion(serving: ServingTool): Promise<string> {
+  const { text } = await serving.get(`${HEAP}?debug=1`);
+  const [, address = ''] = /@ (0x[0-9a-f]+) .*\n#\t\S+\thold_/.exec(text) ?? [];
+  return Array(100_000).fill(address).join('+');
+}
+
+/** How many a tool has open. */
+function socketsOf({ process: { pid } }: RunningTool): number {
+  const isSocket = (fd: string): boolean => {
+    try {
+      return readlinkSync(`/proc/${pid}/fd/${fd}`).startsWith('socket:');
+    } catch {
+      return false; // Closed since it was listed.
+    }
+  };
+  return readdirSync(`/proc/${pid}/fd`).filter(isSocket).length;
+}
+
 /** @returns all that comes until the connection ends */
 function raw(port: number, bytes: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    let answer = '';
-    connect(port, '127.0.0.1')
+  const socket = connect(port, '127.0.0.1');
+  socket.write(bytes, 'latin1');
+  return textOf(socket);
+}
+
+function textOf(socket: Socket): Promise<string> {
+  return new Promise((resolve) => {
+    let text = '';
+    socket
       .setEncoding('latin1')
-      .on('data', (text: string) => {
-        answer += text;
+      .on('data', (more: string) => {
+        text += more;
       })
-      .on('error', reject)
-      .on('close', () => resolve(answer))
-      .write(bytes, 'latin1');
+      .on('error', () => {})
+      .on('close', () => resolve(text));
   });
 }
