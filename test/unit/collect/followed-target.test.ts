@@ -273,8 +273,12 @@ describe('a name', () => {
     symlinkSync('/srv/api (deleted)', `${world.procRoot}/10/exe`);
     const target = follow('a?i', 'pattern');
     expect(() => target.current()).toThrow(
-      'a?i: no process of it is profiled: pid 10: not profiled: libcgoprof.so is not loaded in it',
+      /^a\?i: no process of it is profiled: pid 10: not profiled: libcgoprof\.so is not loaded in it$/,
     );
+    world.process(11, { maps: '' });
+    symlinkSync('/srv/ami', `${world.procRoot}/11/exe`);
+    later(1);
+    expect(() => target.current()).toThrow(/^a\?i: no process of it is profiled: pid 1[01]: .* \(and 1 more\)$/);
   });
 });
 
