@@ -15,7 +15,7 @@ const NO_LINES = { bytes: 0, beforeAttach: null, sites: [], siteCount: 0, notes:
 let shop: Workshop;
 let browser: Browser;
 
-describe.skipIf(CHROMIUM === undefined)('the lines of the live page (needs Chromium)', () => {
+describe.skipIf(CHROMIUM === undefined)('the lines and commands of the live page (needs Chromium)', () => {
   beforeAll(async () => {
     shop = new Workshop();
     browser = await launchBrowser();
@@ -25,7 +25,7 @@ describe.skipIf(CHROMIUM === undefined)('the lines of the live page (needs Chrom
     shop?.remove();
   });
 
-  const open = (state: Partial<LiveState>, options = {}) => ToldPage.open(shop, browser, state, options);
+  const open = (state: Partial<LiveState>) => ToldPage.open(shop, browser, state);
 
   /** Name, amount, share and change of each row. */
   const rowsOf = (page: Page): Promise<string[][]> =>
@@ -99,7 +99,7 @@ describe.skipIf(CHROMIUM === undefined)('the lines of the live page (needs Chrom
     [25, ''],
     [26, '1 more line holds 1 KiB; the profile has them all.'],
     [103, '78 more lines hold 78 KiB; the profile has them all.'],
-  ])('shows 25 lines of %d at most, and how much the others hold', async (count, more) => {
+  ])('of %d lines shows 25 at most, and how much the others hold', async (count, more) => {
     const sites = Array.from({ length: Math.min(count, 100) }, (_, i) => siteOf(`f${i}`, KIB));
     const { page } = await open({ c: { ...NO_LINES, bytes: count * KIB, sites, siteCount: count } });
     expect(await namesOf(page)).toEqual(sites.slice(0, 25).map(({ function: name }) => name));
@@ -122,19 +122,8 @@ describe.skipIf(CHROMIUM === undefined)('the lines of the live page (needs Chrom
     await told.tell({ c: NO_LINES });
     expect(await lost.count()).toBe(0);
   });
-});
 
-describe.skipIf(CHROMIUM === undefined)('the commands of the live page (needs Chromium)', () => {
-  beforeAll(async () => {
-    shop = new Workshop();
-    browser = await launchBrowser();
-  });
-  afterAll(async () => {
-    await browser?.close();
-    shop?.remove();
-  });
-
-  it('are copied as they stand there', async () => {
+  it('copies commands as they stand there', async () => {
     const permissions = ['clipboard-read', 'clipboard-write'];
     const { page } = await ToldPage.open(shop, browser, {}, { permissions });
     const commands = await page.locator('.command code').allInnerTexts();
@@ -148,7 +137,7 @@ describe.skipIf(CHROMIUM === undefined)('the commands of the live page (needs Ch
     }
   });
 
-  it('are selected where there is no clipboard', async () => {
+  it('selects a command where there is no clipboard', async () => {
     const { page } = await ToldPage.open(shop, browser);
     await page.evaluate(`Object.defineProperty(navigator, 'clipboard', { value: undefined })`);
     const [command] = await page.locator('.command code').allInnerTexts();
@@ -157,19 +146,22 @@ describe.skipIf(CHROMIUM === undefined)('the commands of the live page (needs Ch
     expect(await page.evaluate<string>('getSelection().toString()')).toBe(command);
   });
 
-  it.each(['app', "it's", '$(echo x);&', '*~!'])('are taken by a shell as they are meant: %s', async (name) => {
-    const path = `p/${encodeURIComponent(name)}/debug/pprof/`;
-    const { page } = await ToldPage.open(shop, browser, { pprof: path });
-    const heap = new URL(`${path}heap`, page.url()).href;
-    const words = (await page.locator('.command code').allInnerTexts()).map((command) => {
-      const taken = execFileSync('sh', ['-c', `printf '%s\\n' ${command}`], { cwd: shop.segments, encoding: 'utf8' });
-      return taken.trimEnd().split('\n');
-    });
-    expect(words).toEqual([
-      ['go', 'tool', 'pprof', heap],
-      ['go', 'tool', 'pprof', '-http=:', heap],
-      ['curl', '-sSo', 'base.pb.gz', heap],
-      ['go', 'tool', 'pprof', '-base', 'base.pb.gz', heap],
-    ]);
-  });
+  it.each(['app', "it's", '$(echo x);&', '*~!'])(
+    'has commands that a shell takes as they are meant: %s',
+    async (name) => {
+      const path = `p/${encodeURIComponent(name)}/debug/pprof/`;
+      const { page } = await ToldPage.open(shop, browser, { pprof: path });
+      const heap = new URL(`${path}heap`, page.url()).href;
+      const words = (await page.locator('.command code').allInnerTexts()).map((command) => {
+        const taken = execFileSync('sh', ['-c', `printf '%s\\n' ${command}`], { cwd: shop.segments, encoding: 'utf8' });
+        return taken.trimEnd().split('\n');
+      });
+      expect(words).toEqual([
+        ['go', 'tool', 'pprof', heap],
+        ['go', 'tool', 'pprof', '-http=:', heap],
+        ['curl', '-sSo', 'base.pb.gz', heap],
+        ['go', 'tool', 'pprof', '-base', 'base.pb.gz', heap],
+      ]);
+    },
+  );
 });
