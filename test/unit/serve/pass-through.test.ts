@@ -134,7 +134,7 @@ test('the first bytes come before the last are there', async () => {
 });
 
 test('a service that has much to tell waits for a client that reads slowly', async () => {
-  const total = 256 * 2 ** 20;
+  const total = 128 * 2 ** 20;
   const block = Buffer.alloc(2 ** 20);
   let sent = 0;
   let stalled = () => {};
@@ -165,7 +165,7 @@ test('a service that has much to tell waits for a client that reads slowly', asy
   }
   expect(read).toBe(total);
   // Buffers of sockets on the way, which are the kernel's.
-  expect(most).toBeLessThan(total / 4);
+  expect(most).toBeLessThan(total / 2);
 });
 
 test('a client that goes away ends the request at the service', async () => {
