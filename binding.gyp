@@ -25,6 +25,7 @@
         "native/addon/memory_image.cc",
         "native/addon/native_symbols.cc",
         "native/addon/overwritten_library.cc",
+        "native/addon/own_allocator.cc",
         "native/addon/remote_image.cc",
         "native/addon/remote_process.cc",
         "native/addon/safe_point.cc",

@@ -252,6 +252,8 @@ export interface NativeBinding {
   symbolizeModule(request: SymbolizeRequest): Promise<SymbolizeResult>;
   /** @throws Error with code ENOENT, EACCES or EIO. */
   inspectExecutable(path: string): ExecutableInfo;
+  /** Has the malloc of this process give large blocks back at once: for one that lives long. */
+  keepAllocatorSmall(): void;
 }
 
 const require = createRequire(import.meta.url);

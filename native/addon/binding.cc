@@ -12,6 +12,7 @@
 
 #include "addon/executable_info.h"
 #include "addon/injector.h"
+#include "addon/own_allocator.h"
 #include "addon/segment_reader.h"
 #include "addon/segment_wish.h"
 #include "addon/symbolizer.h"
@@ -365,6 +366,8 @@ Napi::Value AttachJs(const Napi::CallbackInfo& info) {
   return promise;
 }
 
+void KeepAllocatorSmallJs(const Napi::CallbackInfo&) { KeepAllocatorSmall(); }
+
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("readSegment", Napi::Function::New(env, ReadSegmentJs, "readSegment"));
   exports.Set("readSegmentHeader", Napi::Function::New(env, ReadSegmentHeaderJs, "readSegmentHeader"));
@@ -372,6 +375,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("symbolizeModule", Napi::Function::New(env, SymbolizeModuleJs, "symbolizeModule"));
   exports.Set("attach", Napi::Function::New(env, AttachJs, "attach"));
   exports.Set("inspectExecutable", Napi::Function::New(env, InspectExecutableJs, "inspectExecutable"));
+  exports.Set("keepAllocatorSmall", Napi::Function::New(env, KeepAllocatorSmallJs, "keepAllocatorSmall"));
   return exports;
 }
 

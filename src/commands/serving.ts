@@ -48,7 +48,7 @@ export async function startServing(
   const live = new LiveTargets(targets);
   const metrics = new MetricsPage(targets);
   const server = await startServer(context, { targets, live, metrics }, listen, guard);
-  const endLongLife = prepareForLongLife(context);
+  const endLongLife = prepareForLongLife(context, await context.loadNative());
   const timers = [
     every(LOOK_EVERY_MS, surviving(context, look)),
     every(

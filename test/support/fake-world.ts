@@ -164,6 +164,7 @@ export class FakeWorld {
       file: files[0] ?? '',
       warning: '',
     }),
+    keepAllocatorSmall: () => {},
     inspectExecutable: (path) => {
       const info = this.executables.get(path) ?? codedError('ENOENT', `${path}: no such file or directory`);
       if (info instanceof Error) throw info;
