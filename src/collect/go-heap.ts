@@ -9,6 +9,7 @@ import { pipeline } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { CgoprofError, errorCode, oneLine, systemReason, usageError } from '../errors.js';
 import { readProfileInput } from './profile-input.js';
+import { withinTime } from './within-time.js';
 
 export type GoSource =
   | { readonly kind: 'none' }
@@ -70,10 +71,12 @@ export async function fetchGoHeap(
   return source.kind === 'file' ? readGoHeapFile(source.path, limits) : get(source.url, limits, cancel);
 }
 
-async function get(address: URL, limits: FetchLimits, cancel: AbortSignal | undefined): Promise<GoHeapBytes> {
+function get(address: URL, limits: FetchLimits, cancel: AbortSignal | undefined): Promise<GoHeapBytes> {
+  return withinTime(limits.timeoutMs, cancel, (signal) => getUntil(address, limits, signal));
+}
+
+async function getUntil(address: URL, limits: FetchLimits, signal: AbortSignal): Promise<GoHeapBytes> {
   const name = withoutCredentials(address).href;
-  const timeout = AbortSignal.timeout(limits.timeoutMs);
-  const signal = cancel ? AbortSignal.any([timeout, cancel]) : timeout;
   try {
     const answer = await askAndFollow(address, limits, signal);
     if (answer.status < 200 || answer.status > 299) {

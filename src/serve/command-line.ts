@@ -1,6 +1,7 @@
 /**
  * /debug/pprof/cmdline: the service's own answer, and of a service that gives none what the kernel and the segment know.
  */
+import { withinTime } from '../collect/within-time.js';
 import { CgoprofError } from '../errors.js';
 import { type Exchange, NO_SNIFF, PLAIN_TEXT } from './exchange.js';
 import { GO_PATIENCE_MS } from './go-patience.js';
@@ -11,8 +12,11 @@ import type { ServedTarget } from './served-target.js';
 export async function answerCommandLine(exchange: Exchange, target: ServedTarget): Promise<void> {
   const { upstream } = target;
   try {
-    const cancel = AbortSignal.any([exchange.gone, AbortSignal.timeout(GO_PATIENCE_MS)]);
-    if (upstream !== undefined) return await passThrough(exchange, upstream, 'cmdline', cancel);
+    if (upstream !== undefined) {
+      return await withinTime(GO_PATIENCE_MS, exchange.gone, (signal) =>
+        passThrough(exchange, upstream, 'cmdline', signal),
+      );
+    }
   } catch (error) {
     if (!(error instanceof CgoprofError)) throw error;
   }

@@ -60,6 +60,8 @@ export class History {
   readonly #ring = new Ring();
   /** Of the last reading that there was something to read for, Unix time, ms. */
   #lastAt = 0;
+  /** Whose end has been recorded. */
+  #ended: FollowedSegment | undefined;
 
   constructor(private readonly target: ServedTarget) {}
 
@@ -83,9 +85,11 @@ export class History {
   #reading(followed: FollowedSegment, at: number): Reading {
     const { livePid, end } = followed;
     const identity = identityOf(followed);
-    // What it held at its end, which came since the last reading, is the last of its line.
-    const isOver = end !== undefined && (end.at === undefined || end.at.getTime() <= this.#lastAt);
-    if (isOver) return { at, identity, c: null, go: null, rss: null };
+    // What it held at its end, if that was seen, is the last of its line.
+    if (end !== undefined && (end.at === undefined || this.#ended === followed)) {
+      return { at, identity, c: null, go: null, rss: null };
+    }
+    this.#ended = end === undefined ? undefined : followed;
     const { lastGo } = this.target;
     const isNew = lastGo !== undefined && lastGo.takenAt.getTime() > this.#lastAt;
     return {

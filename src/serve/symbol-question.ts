@@ -6,8 +6,9 @@
  */
 import type { IncomingMessage } from 'node:http';
 import { errorCode } from '../errors.js';
-import { type Exchange, HttpError } from './exchange.js';
+import { type Exchange, type Headers, HttpError } from './exchange.js';
 import { parseUint64 } from './go-integers.js';
+import type { ServedTarget } from './served-target.js';
 import { Turns } from './turns.js';
 
 /**
@@ -17,7 +18,7 @@ import { Turns } from './turns.js';
 export const MAX_BODY = 2 * 2 ** 20;
 export const MAX_ADDRESSES = 100_000;
 
-/** Bodies of all clients that are on their way, and that are being answered; each of these. */
+/** Bodies of all clients that are on their way; and questions about one target, by GET or by POST, that are answered. */
 export const MAX_BODIES = 8;
 
 /** Bytes between two `+` at which Go gives up: its reader's buffer is full. */
@@ -36,29 +37,48 @@ export const SLOW_MS = 5_000;
 /** What cuts a body off that is on its way, and since when it is: the oldest first. */
 const arriving = new Map<AbortController, number>();
 
-/** Bodies that came, until they are answered. */
-let held = 0;
+/** Questions about one target that are answered: a service that says nothing keeps nobody waiting but for its own names. */
+class Answered {
+  /** Queries are bounded by the head of a request, and wait as they came. */
+  readonly #queries = new Turns({ atOnce: MAX_BODIES, maxWaitMs: 10_000 });
+  #bodies = 0;
 
-/** Queries are bounded by the head of a request, and wait as they came. */
-const queries = new Turns({ atOnce: 8, maxWaitMs: 10_000 });
-
-/** Has a question answered. @throws HttpError when it is too long, or too many are asked */
-export async function withQuestion(exchange: Exchange, answer: (question: Question) => Promise<void>): Promise<void> {
-  const { request } = exchange;
-  if (request.method !== 'POST') return queries.take(() => answer(parseQuestion(queryOf(request.url ?? ''))));
-  const body = await arrivingBody(request);
-  if (held === MAX_BODIES) throw busy();
-  held += 1;
-  try {
-    await answer(parseQuestion(body));
-  } finally {
-    held -= 1;
+  query(answer: () => Promise<void>): Promise<void> {
+    return this.#queries.take(answer);
   }
+
+  /** @throws HttpError when there are too many */
+  async body(answer: () => Promise<void>): Promise<void> {
+    if (this.#bodies === MAX_BODIES) throw busy();
+    this.#bodies += 1;
+    try {
+      await answer();
+    } finally {
+      this.#bodies -= 1;
+    }
+  }
+}
+
+const ofTargets = new WeakMap<ServedTarget, Answered>();
+
+/** Has a question answered; one without addresses at once. @throws HttpError when it is too long, or too many are asked */
+export async function withQuestion(
+  exchange: Exchange,
+  target: ServedTarget,
+  answer: (question: Question) => Promise<void>,
+): Promise<void> {
+  const { request } = exchange;
+  const isBody = request.method === 'POST';
+  const question = parseQuestion(isBody ? await arrivingBody(request) : queryOf(request.url ?? ''));
+  if (question.addresses.length === 0) return answer(question);
+  const answered = ofTargets.get(target) ?? new Answered();
+  ofTargets.set(target, answered);
+  return isBody ? answered.body(() => answer(question)) : answered.query(() => answer(question));
 }
 
 /** Clients that take their time keep nobody out for longer than {@link SLOW_MS}. */
 async function arrivingBody(request: IncomingMessage): Promise<string> {
-  if (arriving.size >= MAX_BODIES) cutOffSlowest();
+  if (arriving.size >= MAX_BODIES) cutOffSlowest(request);
   const cutOff = new AbortController();
   arriving.set(cutOff, performance.now());
   try {
@@ -68,14 +88,16 @@ async function arrivingBody(request: IncomingMessage): Promise<string> {
   }
 }
 
-/** @throws HttpError 503 where none is slow */
-function cutOffSlowest(): void {
+/** @param newcomer What of its body is still to come is passed over. @throws HttpError 503 where none is slow */
+function cutOffSlowest(newcomer: IncomingMessage): void {
   for (const [cutOff, since] of arriving) {
     if (performance.now() - since < SLOW_MS) break;
     arriving.delete(cutOff);
-    cutOff.abort(busy());
+    // What it still sends is not waited for.
+    cutOff.abort(busy({ Connection: 'close' }));
     return;
   }
+  newcomer.resume();
   throw busy();
 }
 
@@ -83,10 +105,9 @@ function rejection(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
 }
 
-/** What of the body is still to come is not waited for. */
-function busy(): HttpError {
-  const headers = { 'Retry-After': '1', Connection: 'close' };
-  return new HttpError(503, 'cgoprof: busy: other questions are being read and answered', headers);
+function busy(headers: Headers = {}): HttpError {
+  const words = 'cgoprof: busy: other questions are being read and answered';
+  return new HttpError(503, words, { 'Retry-After': '1', ...headers });
 }
 
 /** As it came, without its question mark. */

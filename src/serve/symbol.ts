@@ -9,6 +9,7 @@
  */
 import type { Profile } from 'pprof-format';
 import type { Upstream } from '../collect/upstream.js';
+import { withinTime } from '../collect/within-time.js';
 import { CgoprofError } from '../errors.js';
 import { isSomewhere, printedGoName, TextFrames } from '../merge/text-frames.js';
 import { addressName } from '../merge/unnamed-frame.js';
@@ -65,7 +66,7 @@ function tooLong(): HttpError {
 
 /** @throws HttpError or CgoprofError */
 export function answerSymbol(exchange: Exchange, target: ServedTarget): Promise<void> {
-  return withQuestion(exchange, async ({ addresses, problem }) => {
+  return withQuestion(exchange, target, async ({ addresses, problem }) => {
     const asked = new Set(addresses);
     const names = asked.size === 0 ? NO_NAMES : await ofOneProcess(target, () => namesOf(asked, target, exchange.gone));
     exchange.send({ ...NO_SNIFF, 'Content-Type': PLAIN_TEXT }, answerText(addresses, names, problem));
@@ -94,8 +95,9 @@ async function namesOf(addresses: ReadonlySet<bigint>, target: ServedTarget, gon
   const { upstream } = target;
   if (upstream !== undefined && unknown.length > 0) {
     // Outside of the turn: a service that does not answer keeps nobody else waiting.
-    const cancel = AbortSignal.any([gone, AbortSignal.timeout(MAX_ASKED_MS)]);
-    await addNamesOfService(names, unknown.slice(0, MAX_ASKED), upstream, cancel);
+    await withinTime(MAX_ASKED_MS, gone, (signal) =>
+      addNamesOfService(names, unknown.slice(0, MAX_ASKED), upstream, signal),
+    );
   }
   return names;
 }

@@ -32,16 +32,17 @@ export class FakeTarget {
   goAsked = 0;
   cAsked = 0;
   #lastProfile: Profile | undefined;
-  #endedAt = new Date(0);
+  #endedAt: Date | undefined;
   /** One object until it ends or is started anew. */
   #current: FollowedSegment | undefined;
 
   /** @param name As it is served. */
   constructor(readonly name = 'app') {}
 
-  end(at = new Date(0)): void {
+  /** @param at When that was seen; null: nobody saw it. */
+  end(at: Date | null = new Date(0)): void {
     this.livePid = undefined;
-    this.#endedAt = at;
+    this.#endedAt = at ?? undefined;
     this.#current = undefined;
   }
 

@@ -91,10 +91,10 @@ describe('History', () => {
     expect(history.columns).toMatchObject({ of: [0, 0, 0], c: [997, 1994, null], rss: [1 << 20, null, null] });
   });
 
-  it('knows nothing of a process that has ended', () => {
+  it('knows nothing of a process whose end nobody saw', () => {
     const target = new FakeTarget();
     const history = new History(target.served);
-    target.end();
+    target.end(null);
     history.record(10_000);
     expect(history.columns).toMatchObject({ at: [10_000], of: [0], c: [null], go: [null], rss: [null] });
   });
