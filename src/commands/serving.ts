@@ -6,7 +6,7 @@ import { Upstream } from '../collect/upstream.js';
 import type { Context } from '../context.js';
 import { CgoprofError } from '../errors.js';
 import type { NativeBinding } from '../native-binding.js';
-import { reportError } from '../present/error-lines.js';
+import { DefectLog } from '../serve/defect-log.js';
 import { Guard } from '../serve/guard.js';
 import { type ListenAddress, sayWhereItListens } from '../serve/listen.js';
 import { LiveTargets } from '../serve/live-data.js';
@@ -111,22 +111,16 @@ export function lookAt(targets: readonly Pick<FollowedTarget, 'current'>[]): voi
   });
 }
 
-/** Defects that are told: with numbers in their words there may be many. */
-const MAX_TOLD = 100;
-
 /**
  * The command of a `run` is not to suffer from a defect of ours, which is told all the same, once.
  */
 function surviving(context: Context, act: () => void): () => void {
-  const told = new Set<string>();
+  const defects = new DefectLog(context);
   return () => {
     try {
       act();
     } catch (error) {
-      const { text } = reportError(error, context.env);
-      if (told.has(text) || told.size === MAX_TOLD) return;
-      told.add(text);
-      context.writeErr(text);
+      defects.tell(error);
     }
   };
 }

@@ -6,8 +6,8 @@ import type { Socket } from 'node:net';
 import { NoProcessYet } from '../collect/target-sources.js';
 import type { Context } from '../context.js';
 import { CgoprofError } from '../errors.js';
-import { reportError } from '../present/error-lines.js';
 import { cleanPath, redirect } from './clean-path.js';
+import { DefectLog } from './defect-log.js';
 import { Exchange, HttpError } from './exchange.js';
 import type { Guard } from './guard.js';
 import { type ListenAddress, listen, type Patience } from './listen.js';
@@ -91,22 +91,21 @@ function whatThereIs(targets: readonly ServedTarget[]): string {
 /** Requests of one connection that wait for their answers: who sends more at once wants to be in the way. */
 export const MAX_PIPELINED = 32;
 
-/** Defects of ours that are told, by their words: each once, since requests are many. */
-const MAX_TOLD = 100;
-
 const NOWHERE = requestTarget('/');
 
 /** Answers requests; those that cannot be answered with words about why. Nothing that goes wrong in one ends the process. */
 class Answerer {
   readonly #unread = new Unread();
   readonly #waiting = new WeakMap<Socket, number>();
-  readonly #told = new Set<string>();
+  readonly #defects: DefectLog;
 
   constructor(
-    private readonly context: Context,
+    context: Context,
     private readonly site: Site,
     private readonly guard: Guard,
-  ) {}
+  ) {
+    this.#defects = new DefectLog(context);
+  }
 
   readonly answer: RequestListener = (request, response) => {
     const { socket } = request;
@@ -146,11 +145,7 @@ class Answerer {
       const hint = error.hint === '' ? '' : `\n  ${error.hint}`;
       return new HttpError(error instanceof NoProcessYet ? 503 : 502, `cgoprof: ${error.message}${hint}`);
     }
-    const { text } = reportError(error, this.context.env);
-    if (!this.#told.has(text) && this.#told.size < MAX_TOLD) {
-      this.#told.add(text);
-      this.context.writeErr(text);
-    }
+    this.#defects.tell(error);
     return new HttpError(500, 'cgoprof: internal error; its own log tells more');
   }
 }
