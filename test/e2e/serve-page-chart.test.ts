@@ -1,33 +1,20 @@
 // Promise: the chart of the live page shows the numbers that it was told, and no others: lines are as high as they are
 // large, in the colours of light and dark, as wide as the window is, shown and hidden as one likes; and the table beside
 // it has the same.
-import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Page } from 'playwright-core';
+import { describe, expect, it } from 'vitest';
 import type { SeriesName } from '../../src/ui/series.js';
-import { Workshop } from '../support/cgoprof.js';
-import { CHROMIUM, launchBrowser } from '../support/served-page.js';
-import { AT, historyOf, type Past, ToldPage } from '../support/told-page.js';
+import { CHROMIUM } from '../support/served-page.js';
+import { AT, historyOf, type Past, toldPages } from '../support/told-page.js';
 
 const STEADY: Past = { c: 64, go: 32, rss: 128 };
 
 /** So often what a function says. */
 const times = (count: number, make: (i: number) => Past): Past[] => Array.from({ length: count }, (_, i) => make(i));
 
-let shop: Workshop;
-let browser: Browser;
-
 describe.skipIf(CHROMIUM === undefined)('the chart of the live page (needs Chromium)', () => {
-  beforeAll(async () => {
-    shop = new Workshop();
-    browser = await launchBrowser();
-  });
-  afterAll(async () => {
-    await browser?.close();
-    shop?.remove();
-  });
-
-  const open = (past: readonly Past[], options = {}) =>
-    ToldPage.open(shop, browser, { history: historyOf(past) }, options);
+  const told = toldPages();
+  const open = (past: readonly Past[], options = {}) => told.open({ history: historyOf(past) }, options);
 
   it('draws lines as high as their numbers are large, over the time when they were', async () => {
     const { page } = await open(times(360, (i) => (i < 180 ? { c: 16, go: 32, rss: 128 } : STEADY)));
@@ -154,7 +141,7 @@ describe.skipIf(CHROMIUM === undefined)('the chart of the live page (needs Chrom
   });
 
   it('tells no change of what is not known any more', async () => {
-    const { page } = await ToldPage.open(shop, browser, {
+    const { page } = await told.open({
       history: historyOf([{ c: 60, go: 30, rss: 100 }, STEADY]),
       ended: 'pid 1 has ended',
       rss: null,

@@ -1,31 +1,17 @@
 // Promise: the live page tells of the lines that hold C memory how much it is, its share, its change and how far it can be
 // trusted, in the order that one likes; says what was lost; and gives commands that a shell takes as they are meant.
 import { execFileSync } from 'node:child_process';
-import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { LiveState } from '../../src/serve/live-state.js';
-import { Workshop } from '../support/cgoprof.js';
-import { CHROMIUM, launchBrowser } from '../support/served-page.js';
-import { linesOf, siteOf, ToldPage } from '../support/told-page.js';
+import type { Page } from 'playwright-core';
+import { describe, expect, it } from 'vitest';
+import { CHROMIUM } from '../support/served-page.js';
+import { linesOf, siteOf, toldPages } from '../support/told-page.js';
 
 const KIB = 1024;
 const MINUTE = 60_000;
 const NO_LINES = { bytes: 0, beforeAttach: null, sites: [], siteCount: 0, notes: [] };
 
-let shop: Workshop;
-let browser: Browser;
-
 describe.skipIf(CHROMIUM === undefined)('the lines and commands of the live page (needs Chromium)', () => {
-  beforeAll(async () => {
-    shop = new Workshop();
-    browser = await launchBrowser();
-  });
-  afterAll(async () => {
-    await browser?.close();
-    shop?.remove();
-  });
-
-  const open = (state: Partial<LiveState>) => ToldPage.open(shop, browser, state);
+  const { open, emptyFolder } = toldPages();
 
   /** Name, amount, share and change of each row. */
   const rowsOf = (page: Page): Promise<string[][]> =>
@@ -125,7 +111,7 @@ describe.skipIf(CHROMIUM === undefined)('the lines and commands of the live page
 
   it('copies commands as they stand there', async () => {
     const permissions = ['clipboard-read', 'clipboard-write'];
-    const { page } = await ToldPage.open(shop, browser, {}, { permissions });
+    const { page } = await open({}, { permissions });
     const commands = await page.locator('.command code').allInnerTexts();
     expect(commands).toHaveLength(4);
     for (const command of commands) {
@@ -138,7 +124,7 @@ describe.skipIf(CHROMIUM === undefined)('the lines and commands of the live page
   });
 
   it('selects a command where there is no clipboard', async () => {
-    const { page } = await ToldPage.open(shop, browser);
+    const { page } = await open();
     await page.evaluate(`Object.defineProperty(navigator, 'clipboard', { value: undefined })`);
     const [command] = await page.locator('.command code').allInnerTexts();
     await page.getByRole('button', { name: `Copy: ${command}`, exact: true }).click();
@@ -150,10 +136,10 @@ describe.skipIf(CHROMIUM === undefined)('the lines and commands of the live page
     'has commands that a shell takes as they are meant: %s',
     async (name) => {
       const path = `p/${encodeURIComponent(name)}/debug/pprof/`;
-      const { page } = await ToldPage.open(shop, browser, { pprof: path });
+      const { page } = await open({ pprof: path });
       const heap = new URL(`${path}heap`, page.url()).href;
       const words = (await page.locator('.command code').allInnerTexts()).map((command) => {
-        const taken = execFileSync('sh', ['-c', `printf '%s\\n' ${command}`], { cwd: shop.segments, encoding: 'utf8' });
+        const taken = execFileSync('sh', ['-c', `printf '%s\\n' ${command}`], { cwd: emptyFolder(), encoding: 'utf8' });
         return taken.trimEnd().split('\n');
       });
       expect(words).toEqual([

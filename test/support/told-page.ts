@@ -3,10 +3,11 @@
  * Its clock is the test's too, so that nobody waits for the next ones.
  */
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import { afterAll, beforeAll } from 'vitest';
 import { INTERVAL_MS, LIVE_DATA, type LiveHistory, type LiveSite, type LiveState } from '../../src/serve/live-state.js';
 import { formatClockSeconds } from '../../src/ui/words.js';
-import type { Workshop } from './cgoprof.js';
-import { openPage } from './served-page.js';
+import { Workshop } from './cgoprof.js';
+import { launchBrowser, openPage } from './served-page.js';
 import { ServingTool } from './served-tool.js';
 
 /** What the numbers are of, unless a test says otherwise: Unix time, ms. */
@@ -60,6 +61,25 @@ export function siteOf(name: string, bytes: number): LiveSite {
 export function linesOf(...sites: LiveSite[]): Pick<LiveState, 'c'> {
   const bytes = sites.reduce((sum, site) => sum + site.bytes, 0);
   return { c: { bytes, beforeAttach: null, sites, siteCount: sites.length, notes: [] } };
+}
+
+/** What the tests of a suite share, which calls it: a browser and a workshop, for as long as the suite lasts. */
+export function toldPages() {
+  let shop: Workshop;
+  let browser: Browser;
+  beforeAll(async () => {
+    shop = new Workshop();
+    browser = await launchBrowser();
+  });
+  afterAll(async () => {
+    await browser?.close();
+    shop?.remove();
+  });
+  return {
+    open: (state?: Partial<LiveState>, options?: BrowserContextOptions) => ToldPage.open(shop, browser, state, options),
+    /** Where the tool leaves nothing in these tests. */
+    emptyFolder: () => shop.segments,
+  };
 }
 
 export class ToldPage {
